@@ -1,6 +1,6 @@
-/* accounts.h - the account file state_dir/accounts: one line per password, a SCRAM-SHA-256 verifier (RFC 5802, RFC 7677), never
- * the password. Text, replaced by rename under a lock, re-read when it has changed. Used by the login role and, while no daemon
- * runs, by the command line. Line format: HACKING.md, "Account file". */
+/* accounts.h - the account file login/accounts in state_dir: one line per password, a SCRAM-SHA-256 verifier (RFC 5802, RFC
+ * 7677), never the password. Text, replaced by rename under a lock, re-read when it has changed. Used by the login role and,
+ * while no daemon runs, by the command line. Line format: HACKING.md, "Account file". */
 #ifndef POSTHOUSE_ACCOUNTS_H
 #define POSTHOUSE_ACCOUNTS_H
 
@@ -27,8 +27,8 @@ struct account {
 
 struct accounts; /* the file in memory */
 
-/* Read `state_dir`/accounts; a missing file is an empty set, see accounts_missing(). NULL: *why_out has the reason (its
- * text is valid until this thread's next call). */
+/* Read the account file (in state_dir itself where no relay of this version has run, see directory_of()); a missing file is an
+ * empty set, see accounts_missing(). NULL: *why_out has the reason (its text is valid until this thread's next call). */
 struct accounts *accounts_open(const char *state_dir, struct verdict *why_out);
 void accounts_close(struct accounts *a);
 
@@ -63,7 +63,7 @@ struct verdict accounts_change(struct accounts *a, enum account_operation operat
 struct verdict accounts_lock(struct accounts *a, enum account_operation operation, struct str name, struct str device,
 			     struct str reason);
 
-/* ---- uses.c: when each password was last used, in state_dir/accounts.used. The login role alone writes it. ---- */
+/* ---- uses.c: when each password was last used, in accounts.used beside the account file; only the login role writes it ---- */
 struct account_uses;
 struct account_use {
 	uint64_t used_at;  /* ms UTC: it let somebody in; 0: not since account_uses_since() */

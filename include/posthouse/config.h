@@ -9,11 +9,12 @@
 #include "posthouse/arena.h"
 #include "posthouse/buf.h"
 #include "posthouse/mail.h"
+#include "posthouse/tls_policy.h"
 #include "posthouse/verdict.h"
 
 enum listen_tls { LISTEN_STARTTLS, LISTEN_IMPLICIT };
-enum upstream_tls { UPSTREAM_IMPLICIT, UPSTREAM_STARTTLS, UPSTREAM_OPPORTUNISTIC, UPSTREAM_NONE };
 enum tls_version { TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 };
+enum sandbox { SANDBOX_ON, SANDBOX_OFF };
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 enum bare_newline { BARE_NEWLINE_NORMALIZE, BARE_NEWLINE_REFUSE };
 
@@ -92,12 +93,14 @@ struct cfg_upstream {
 	struct cfg_oauth oauth;
 	struct cfg_warmup warmup;
 	uint64_t connections;
-	struct str ca;                                   /* path to a PEM bundle; empty = the system's */
-	struct str ca_pem;                               /* its content, filled by the loader */
-	struct str certificate, certificate_key;         /* paths: our certificate there; empty: none */
-	struct str certificate_pem, certificate_key_pem; /* relay only; their content, filled by the loader */
-	struct str tls_name;                             /* the name that the certificate must have; empty = host */
-	struct rate_list messages;                       /* set here, or by the profile; so are the next five */
+	struct str ca;                           /* path to a PEM bundle; empty = the system's */
+	struct str ca_pem;                       /* its content, filled by the loader */
+	struct str certificate, certificate_key; /* paths: our certificate there; empty: none */
+	struct str certificate_pem;              /* relay only; the content, filled by the loader */
+	struct str certificate_key_pem;          /* vault only; the same */
+	struct str tls_name;                     /* the name that the certificate must have; empty = host */
+	struct str_list tls_fingerprints;        /* "sha256:" and 64 digits, of the certificate or of its key */
+	struct rate_list messages;               /* set here, or by the profile; so are the next five */
 	struct rate_list recipients;
 	uint64_t recipients_per_message, message_size, messages_per_connection; /* 0: no limit */
 	struct str profile, region; /* values of the profile are filled in where they are not set: see profiles.h */
@@ -110,10 +113,11 @@ struct cfg_upstream {
 };
 
 #define NULL_SENDER "<>" /* among the senders of a route: the null sender of reports */
-
 struct cfg_route {
 	struct str_list senders, recipients, users; /* patterns; empty = any. users without @ have got the realm by the loader */
 	struct str_list via;                        /* entries, see via_read(); at least one, each name once */
+	unsigned tls;                               /* enum tls_require, of mail to "mx"; DEFAULT: it says nothing */
+	uint64_t place;                             /* in the list of the file, from 1; 0: the loader has made the route */
 };
 
 /* An entry of `via`: the name of an upstream, or "mx", and perhaps its weight: "ses", "ses:3". weight 0: it has none. */
@@ -202,14 +206,21 @@ struct cfg_timeouts {
 
 struct cfg_delivery {
 	uint64_t connections_per_destination, reuse, port;
-	bool ipv4, ipv6;
+	bool ipv4, ipv6, dane, mta_sts;
+	bool uses_dane, uses_mta_sts; /* and some route is direct; or an upstream, a route or an entry of tls needs it */
 	struct cfg_warmup warmup;
 	struct str_list avoid;                         /* as in cfg_upstream, of all domains' own servers */
 	struct str_list source;                        /* local addresses to send from: at most one per family is used */
 	struct str_list allow_networks, deny_networks; /* of mail servers: see relay/reach.c */
-	struct str resolver;                           /* dns.h */
-	struct str trust_anchor;                       /* dns.h */
+	struct str resolver, trust_anchor;             /* dns.h */
+	struct str_list unsigned_zones;                /* dns_library.h */
+	unsigned tls;                                  /* enum tls_require, of domains that no entry of `tls` is about */
 	struct cfg_timeouts timeouts;
+};
+
+/* from "": there are no reports about TLS. contact: never "" when there are. */
+struct cfg_tls_report {
+	struct str from, org, contact;
 };
 
 struct source_run;
@@ -246,6 +257,7 @@ struct config {
 	size_t secret_files_n, secret_files_capacity;
 	struct str_list gateways; /* default gateways of this machine, found by the loader */
 	struct str hostname, postmaster, state_dir, run_as, control, metrics;
+	unsigned sandbox;         /* enum sandbox */
 	struct str report_sender; /* address of reports and notifications; "": mailer-daemon@ a domain that has a key */
 	uint64_t shutdown_grace_ms;
 	struct cfg_listen *listen;
@@ -255,6 +267,7 @@ struct config {
 	unsigned tls_minimum; /* enum tls_version */
 	struct str
 		tls_ticket_secret; /* TLS_TICKET_SECRET bytes of net.h, made at each load: all submission processes share them */
+	struct str ticket_secret;  /* of the tickets of sessions, for queue alone; master keeps it over reloads */
 	struct cfg_auth auth;
 	struct cfg_senders *senders;
 	size_t senders_n;
@@ -275,11 +288,14 @@ struct config {
 	size_t upstreams_n;
 	struct cfg_route *routes; /* at least one */
 	size_t routes_n;
+	struct cfg_tls *tls;
+	size_t tls_n;
 	struct cfg_queue queue;
 	struct cfg_delivery delivery;
 	struct {
 		struct str ca, ca_pem; /* path of a PEM bundle, empty = the system's; its content */
 	} https;
+	struct cfg_tls_report tls_report;
 	struct {
 		bool daily;
 		struct str_list addresses; /* that the world sees */
@@ -349,7 +365,6 @@ struct str foreign_hint(struct arena *a, struct str name);
 
 /* Where the entry `i` (from 0) of a list ("routes") is, in `a`; false: it is not in the files. */
 bool config_place(const struct config *c, struct arena *a, struct str list, size_t i, struct str *file_out, unsigned *line_out);
-size_t config_entries(const struct config *c, const char *list); /* how many of them are in the files */
 
 /* ---- source.c: master and command line only ---- */
 
@@ -404,6 +419,11 @@ void config_free(struct config *c); /* wipes secrets; NULL is allowed */
  * above it that has some; copies in the arena. The number. */
 size_t config_dkim_keys(struct arena *a, const struct config *c, struct str domain, struct dkim_key *keys_out);
 bool config_signs(const struct config *c, struct str domain); /* has it any? */
+
+/* The same for a message with these authors: the keys of the first of them whose domain has some. Where others send it on
+ * (RFC 5322 3.6.6; NULL: nobody does), those of the first of `resenders`, but none that could seem to be an author's. */
+size_t config_author_keys(struct arena *a, const struct config *c, const struct str_list *authors,
+			  const struct str_list *resenders, struct dkim_key *keys_out);
 
 const struct cfg_upstream *config_upstream(const struct config *c, struct str name); /* NULL: no upstream has this name */
 /* What the upstream has to log in with: enum sasl_needs, as bits. With OAuth never a password. */

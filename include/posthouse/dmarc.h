@@ -33,9 +33,6 @@ struct str dmarc_mended(struct arena *a, struct str text, struct str rua);
 
 /* ---- texts.c: records of one tag list ---- */
 
-/* TLS-RPT (RFC 8460 3), MTA-STS (RFC 8461 3.1): "" when the text is in order, else what is wrong with it, in words. */
-struct str tlsrpt_fault(struct arena *a, struct str text);
-struct str mtasts_fault(struct arena *a, struct str text);
 /* BIMI: l= of an assertion record; its words in fault_out, "": in order. */
 struct str bimi_logo(struct arena *a, struct str text, struct str *fault_out);
 

@@ -1,5 +1,5 @@
-/* dns.h - questions to DNS with libunbound on the loop: where a domain takes its mail (RFC 5321 5.1, RFC 7505), and any
- * other. The only folder that knows libunbound. */
+/* dns.h - questions to DNS: where a domain takes its mail (RFC 5321 5.1, RFC 7505), and any other. What answers say is decided
+ * here; who asks the name servers is a struct dns_source: libunbound in this process (dns_library.h), or another role. */
 #ifndef POSTHOUSE_DNS_H
 #define POSTHOUSE_DNS_H
 
@@ -11,17 +11,39 @@
 
 struct dns;
 
-struct dns_options {
-	/* "" = the servers of /etc/resolv.conf; "recursive" = from the root servers; else "ADDRESS[@PORT] ..." */
-	struct str resolver;
-	/* Path of a file with DS or DNSKEY records, or of root.key; "" = no validation ("recursive": Debian's root key if
-	 * installed). */
-	struct str trust_anchor;
-	bool ipv4, ipv6; /* address families to look up */
+/* ---- who asks the name servers ---- */
+struct dns_query {
+	struct str name; /* with at most 253 bytes, labels of at most 63; without the final dot */
+	unsigned type;
+	uint64_t limit_ms; /* an answer has no use after this time */
+	bool first;        /* of its look-up: those come before others */
+};
+enum dns_security { DNS_INSECURE, DNS_BOGUS, DNS_SECURE }; /* as unbound-event.h numbers them */
+struct dns_reply {
+	struct str why;    /* "" or why there is no answer; of a bogus one: the reason */
+	unsigned rcode;    /* RFC 1035 4.1.1 */
+	struct str packet; /* the answer, when rcode is 0 */
+	enum dns_security security;
+};
+/* Who waits for the answer to a question. The callback comes once, perhaps before ask() returns; its views live until it
+ * returns. */
+struct dns_waiter {
+	void (*answered)(struct dns_waiter *w, const struct dns_reply *reply);
+	void *question; /* the source's; NULL: there is none, or it is answered */
+};
+struct dns_source {
+	void (*ask)(void *ctx, const struct dns_query *q, struct dns_waiter *w);
+	void (*drop)(void *ctx, struct dns_waiter *w); /* nobody waits any more; only while `question` is set */
+	void (*close)(void *ctx);                      /* after the last look-up; NULL: nothing to do */
+	void *ctx;
 };
 
-/* PERM with the reason in `a` (NULL is returned) when the resolver cannot be set up. Reads its files now, never later. */
-struct dns *dns_open(uv_loop_t *loop, const struct dns_options *options, struct arena *a, struct verdict *why_out);
+/* Can this be the name of a question? Labels can have any octets. */
+bool dns_is_askable(struct str name);
+
+/* Look-ups of these address families that ask the source. */
+struct dns *dns_new(uv_loop_t *loop, const struct dns_source *source, bool ipv4, bool ipv6);
+void dns_use(struct dns *d, bool ipv4, bool ipv6); /* other families, for the next look-ups */
 /* Drops all look-ups without their callbacks; the memory is freed when the loop next runs. NULL is allowed; so is a call from
  * within a callback. */
 void dns_close(struct dns *d);
@@ -34,7 +56,10 @@ struct dns_host {
 	const struct sockaddr_storage *addresses;
 	size_t addresses_n;     /* 0: `failure` says why */
 	struct verdict failure; /* TEMP 451 4.4.3: no answer now; PERM 550 5.4.4: the host has no address */
-	bool secure;            /* the MX record and the addresses were validated */
+	bool secure;            /* the addresses were validated, and the CNAMEs that lead to them */
+	struct str end;         /* the name at the end of these CNAMEs; the name itself: there are none */
+	bool mx_secure;         /* the MX record was validated, or that there is none */
+	struct str domain_end;  /* as `end`, of the domain */
 };
 
 /* Hosts in the order in which to try them: by preference, at random among equals (RFC 5321 5.1), at most 20; MX records that
@@ -73,6 +98,29 @@ typedef void (*dns_found_fn)(void *ctx, const struct dns_found *found);
  * type, class IN. CNAMEs are followed. It takes at most `limit_ms`. The callback comes once, never before the return;
  * dns_cancel() forbids it. */
 struct dns_lookup *dns_ask(struct dns *d, struct str name, unsigned type, uint64_t limit_ms, dns_found_fn done, void *ctx);
+
+/* ---- tlsa.c: which certificate a server has (RFC 7672 2.2.2, 2.2.3) ---- */
+
+struct dns_tlsa_query {
+	struct str host;
+	unsigned port;
+	uint64_t limit_ms;
+	bool known; /* `secure` and `end` are those of a struct dns_host; else the addresses are asked for */
+	bool secure;
+	struct str end;
+};
+/* Its views live until the callback returns. */
+struct dns_tlsa {
+	enum { DNS_TLSA_NONE, DNS_TLSA_THERE, DNS_TLSA_FAILED } state;
+	struct str why;  /* FAILED: no answer, or a bogus one */
+	struct str base; /* THERE: the host, or the end of its CNAMEs: the name that the records were found at */
+	const struct dns_record *const *records; /* validated */
+	size_t n;
+};
+typedef void (*dns_tlsa_fn)(void *ctx, const struct dns_tlsa *found);
+/* The TLSA records of the server at this port. Nothing is asked where the addresses are insecure: those name servers often do not
+ * answer such questions. The callback comes once, never before the return; dns_cancel() forbids it. */
+struct dns_lookup *dns_tlsa(struct dns *d, const struct dns_tlsa_query *q, dns_tlsa_fn done, void *ctx);
 
 /* wire.c: a DNS answer (RFC 1035 4.1) as records, for the fuzzer and the look-ups. Names are lower case without the final dot,
  * in the arena; octets that no host name has are escaped as \DDD. Raw data are views of the packet. False when it is malformed

@@ -25,7 +25,7 @@ struct dns_entry; /* records.h */
 
 /* Whose answer counts: the resolver of the configuration, as this network's clients see it; a recursion of our own, as the
  * world sees it (the first, when that is not possible here); the name servers of the domain itself, without any cache. */
-enum doctor_view { VIEW_CLIENTS, VIEW_WORLD, VIEW_OWN };
+enum doctor_view { VIEW_CLIENTS, VIEW_WORLD, VIEW_OWN, VIEW_MAIL }; /* MAIL: as CLIENTS, and validated as mail has it */
 
 struct fact_record {
 	struct str text;     /* TXT: its strings joined; MX, PTR, NS, CNAME, SRV, SOA: the name; A, AAAA: the address as text */
@@ -63,6 +63,14 @@ struct fact_sample {
 	struct str why, signature;
 };
 
+/* The MTA-STS policy of a domain, as the relay that runs here finds it by HTTPS. */
+struct fact_policy {
+	enum fact_state state; /* THERE: it was found; EMPTY: it was not, see `why`; UNKNOWN: nobody could be asked */
+	struct str why;
+	unsigned mode;      /* enum sts_mode of tls_policy.h */
+	struct str_list mx; /* its patterns */
+};
+
 /* What can be seen on this machine, found once before the run (machine.h). */
 struct machine_facts;
 
@@ -80,6 +88,7 @@ struct doctor_source {
 	void (*probe)(void *ctx, const struct probe *p, struct fact_probe *answer);
 	void (*upstream)(void *ctx, struct str name, struct fact_upstream *answer);
 	void (*sample)(void *ctx, struct str domain, struct str selector, struct fact_sample *answer);
+	void (*policy)(void *ctx, struct str domain, struct fact_policy *answer);
 	/* Since when (ms UTC) all runs have found the same `what` under this key; at once. */
 	uint64_t (*since)(void *ctx, struct str key, struct str what);
 };
@@ -212,6 +221,8 @@ struct doctor_hooks {
 	void (*done)(void *ctx); /* the findings are there */
 	/* As `upstream`, for a sample of vault's. */
 	void (*sample)(void *ctx, struct arena *a, struct str domain, struct str selector, struct fact_sample *answer);
+	/* As `upstream`, for the MTA-STS policy of a domain. */
+	void (*policy)(void *ctx, struct arena *a, struct str domain, struct fact_policy *answer);
 };
 struct doctor_run;
 /* `c` must live until the run is freed. The cache in state_dir is a file of `uid`. */

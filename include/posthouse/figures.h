@@ -24,6 +24,9 @@ void figures_tally(struct figures *f, enum metric metric, const struct tally *t)
  * bound in seconds ("0.05", "+Inf") and whose value is the number of durations up to there, and the sum in ms, labelled "sum". */
 void figures_histogram(struct figures *f, enum metric metric, const struct histogram *h);
 
+/* Open what figures_process() reads, while files can be opened. */
+void figures_begin(void);
+
 /* Memory, processor time and descriptors of this process, which started at this time. */
 void figures_process(struct figures *f, uint64_t started_at);
 

@@ -7,6 +7,10 @@
 
 #define ID_TEXT_MAX 14
 
+/* Workers that are no submission process: their ids are of this node, those of submission's are of node 0. */
+#define ID_NODE_OTHERS 15
+enum { ID_WORKER_TLSPOLICY = 60, ID_WORKER_PARTS = 61, ID_WORKER_PICKUP = 62, ID_WORKER_QUEUE = 63 };
+
 struct id_source {
 	unsigned node, worker;
 	uint64_t last_ms;
@@ -22,8 +26,9 @@ const char *id_format(uint64_t id, char text[ID_TEXT_MAX]);
 /* Case is ignored; false when it is no id. */
 bool id_parse(struct str text, uint64_t *id_out);
 
-/* The time within an id; and the lowest id of a time. */
+/* The time and the worker within an id; and the lowest id of a time. */
 uint64_t id_time_ms(uint64_t id);
+unsigned id_worker(uint64_t id);
 uint64_t id_first_of(uint64_t ms);
 
 /* 64 random bits from the kernel. */

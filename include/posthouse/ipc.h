@@ -37,8 +37,16 @@
 	};
 #include "posthouse/messages.def"
 
-/* How queue has counted a password that was tried: bits of `repeated`, see login_counted. */
+/* How queue has counted a password that was tried: bits of `repeated`, see authenticated. */
 enum { COUNTED_IN_BAN = 1, COUNTED_AS_JUDGED = 2 };
+
+/* What a session is allowed beyond what its login is: bits of `rights`, see authenticated. */
+enum {
+	RIGHT_ANY_SENDER = 1, /* it is root of this machine, who can use every address as a sender */
+	RIGHT_LISTED = 2,     /* a host that the configuration lists (devices), which sends without a password */
+	RIGHT_LOCAL = 4,      /* a user of this machine, who sends without a password */
+	RIGHT_REPORT = 8,     /* pickup's report about a file: from the null sender, written by local_report_sender() alone */
+};
 
 enum msg_type {
 #define MSG(name, from, to, passes, flags, fields) MSG_##name,
@@ -99,7 +107,9 @@ void channel_stop_waiting(struct credit_wait *w);
 struct channel_config {
 	enum role_id self, peer;
 	unsigned self_index, peer_index;
-	uint64_t incarnation; /* of this process, sent in `hello` */
+	uint64_t incarnation;      /* of this process, sent in `hello` */
+	uint64_t peer_incarnation; /* that the peer must say, since master says so; 0: any */
+	uint64_t messages_per_s;   /* the most that the peer can send in the long run; 0: any number */
 	const struct ipc_handlers *handlers;
 	bool (*takes)(
 		void *ctx); /* false: a message for a handler closes the channel, which answers the peer's calls; NULL: always */
@@ -112,13 +122,16 @@ struct channel_config {
  * and ipc_call() accept NULL and fail; the call fails by its callback. */
 struct channel *channel_new(uv_loop_t *loop, int fd, const struct channel_config *config);
 void channel_close(struct channel *ch, const char *reason); /* answers open calls with TEMP 4.3.0, then on_closed, later */
-void channel_free(struct channel *ch);                      /* after on_closed only; the memory goes when libuv lets it */
+/* The same for a peer that has passed a bound: it is logged. Bounds of each channel: bounds.h in src/ipc. */
+void channel_exceeded(struct channel *ch, const char *bound);
+void channel_free(struct channel *ch); /* after on_closed only; the memory goes when libuv lets it */
 enum channel_end { CHANNEL_BROKEN, CHANNEL_PEER_GONE, CHANNEL_OTHER_BUILD }; /* BROKEN: closed by one side, on purpose */
 enum channel_end channel_end(const struct channel *ch);                      /* the reason of the end; valid within on_closed */
 enum role_id channel_peer(const struct channel *ch);
 unsigned channel_peer_index(const struct channel *ch);
 uint64_t channel_peer_incarnation(const struct channel *ch); /* 0 before its hello */
 size_t channel_queued(const struct channel *ch);             /* datagrams that the kernel has not taken yet */
+bool channel_is_open(const struct channel *ch);              /* false from its end on, also before on_closed */
 
 /* What can be on a channel before any other thing: see `hello`. */
 uint64_t ipc_table_hash(void);

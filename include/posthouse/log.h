@@ -66,6 +66,10 @@ void log_write(enum log_level level, const struct log *log, const char *event, c
 /* Pass on a finished line (with its line end) of another process, under the same rule: never wait for standard error. */
 void log_forward(struct str line);
 
+/* Is this a whole line of the process with this name and index (-1: none), with nothing in it that a reader could take for a
+ * line, or for the name, of another one? */
+bool log_line_is_of(struct str line, const char *role, int index);
+
 /* Write the lines that were left out because they repeat others, with their number: those whose time is over, which log_write()
  * does as well, or all of them, before the process ends. */
 void log_settle(bool all);

@@ -66,6 +66,11 @@ struct waiting_fact {
 	struct str reply;     /* the last answer for it */
 };
 
+/* Of a process of the relay. */
+struct role_walls {
+	struct str role, missing; /* "queue", "seccomp, landlock"; "": both hold */
+};
+
 struct machine_facts {
 	struct relay_facts relay;
 	struct clock_facts clock;
@@ -86,6 +91,11 @@ struct machine_facts {
 		bool known;
 		uint64_t all, from_gateway; /* client connections since the relay's start */
 	} clients;
+	struct {
+		struct role_walls *at; /* of those that run; by role */
+		size_t n;              /* 0: nobody could be asked */
+		struct str user;       /* of all roles; "": they have several */
+	} walls;
 	struct {
 		struct str v4, v6; /* "mx.example.net [192.0.2.1]:25", by each family; "": none is known */
 	} reached;                 /* servers of others that have answered a direct delivery within the last day */

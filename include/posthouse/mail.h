@@ -37,6 +37,13 @@ struct str mail_subject(struct arena *a, const struct header *h);
 #define MESSAGE_ID_KEPT 300
 struct str mail_message_id(struct arena *a, const struct header *h);
 
+/* ---- tls_required.c ---- */
+
+/* Is there exactly one TLS-Required, with the value No (RFC 8689 3)? Another value asks for nothing, as the RFC defines none; the
+ * policies of the recipients' domains hold then. */
+bool mail_tls_optional(const struct header *h);
+#define TLS_REQUIRED_NO "TLS-Required: No\r\n"
+
 /* ---- header.c again ---- */
 
 /* The addresses in an address-list field's value (To, a From that was made clear…): groups, comments, quoted strings and
@@ -75,6 +82,8 @@ struct verdict header_collector_feed(struct header_collector *c, struct str byte
 struct verdict header_collector_end(struct header_collector *c);
 
 /* ---- fixup.c: RFC 6409 section 8 ---- */
+#define AUTHORS_MAX 100 /* mailboxes in From: more than a person would write */
+
 struct fixup_input {
 	struct str section; /* as it came, without the blank line */
 	struct str hostname;
@@ -102,7 +111,7 @@ struct fixup_result {
 	 * and bytes beyond ASCII, be they UTF-8 or not. */
 	struct str section;
 	struct header header; /* of the new section */
-	/* addresses of From as stored, 1 to 100; none only when From is missing and the envelope sender empty */
+	/* addresses of From as stored, 1 to AUTHORS_MAX; none only when From is missing and the envelope sender empty */
 	struct str_list from;
 	struct str sender; /* address of Sender as stored; "" */
 	/* addresses that display names and comments of From and Sender show: people take them for the author */
@@ -118,6 +127,9 @@ struct fixup_result {
  * Content-Type … (RFC 2045) that differ; a From whose author is not clear; a Sender that is not one address. PERM
  * 552 5.3.4: the result would be larger than HEADER_MAX. PERM 554 5.4.6: more than 50 Received fields. */
 struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct fixup_result *out);
+
+/* Is the text one field of this name, folded, of printable ASCII and tabs, with or without CRLF at the end? */
+bool field_is_one(struct str text, struct str name);
 
 /* The Received field of a submission, folded, CRLF at the end: no login, and no client address unless given (RFC 5321 4.4). */
 struct received_input {
@@ -156,7 +168,13 @@ void dkim_body(struct dkim *d, struct str bytes);
  * Received, DKIM-Signature, Return-Path. Digests (32 bytes each, what the signature is made over) live as long as d. */
 void dkim_finish(struct dkim *d, const struct header *header, const struct dkim_key *keys, size_t n, uint64_t now_ms,
 		 struct str digests_out[]);
-/* The finished DKIM-Signature field for key i, folded, CRLF at the end. */
+/* The DKIM-Signature field for key i up to and including "b=", as the digest has it; it lives as long as d. */
+struct str dkim_unsigned(const struct dkim *d, size_t i);
+/* Is this text such a field of the key (whatever its `oversign` is), and nothing else? */
+bool dkim_is_unsigned(struct str text, const struct dkim_key *key);
+/* That field with its signature, folded, CRLF at the end. */
+struct str dkim_signed(struct arena *a, struct str field, struct str signature);
+/* The finished field for key i. */
 struct str dkim_field(struct arena *a, const struct dkim *d, size_t i, struct str signature);
 
 /* ---- report.c: delivery status notifications (RFC 3464 in RFC 6522 multipart/report), plain words first ---- */
@@ -214,6 +232,18 @@ struct notification_input {
 /* Header section without the blank line, and body, as from mail_report(). Auto-Submitted: auto-generated. */
 void mail_notification(struct arena *a, const struct notification_input *in, struct str *header_out, struct str *body_out,
 		       bool *is_8bit_out);
+
+/* ---- tls_report.c: the mail with a report about TLS (RFC 8460 5.3), for programs ---- */
+struct tls_report_input {
+	struct str hostname, from, to;
+	uint64_t id, now_ms;          /* of the mail */
+	struct str domain;            /* whose servers the report is about */
+	struct str submitter;         /* the domain that reports */
+	struct str report_id;         /* with an "@" in it */
+	struct str file_name, report; /* compressed, RFC 8460 5.1 and 5.2 */
+};
+/* Header section without the blank line, and body, as from mail_report(). All of it is ASCII but for addresses. */
+void mail_tls_report(struct arena *a, const struct tls_report_input *in, struct str *header_out, struct str *body_out);
 
 /* ---- downgrade.c: a text as a next hop takes it, streaming, deterministic: the same text gives the same bytes in whatever
  * pieces it comes, so it is hashed in one pass and sent in another. What it does not take: */

@@ -28,7 +28,8 @@ struct str login_canonical(struct arena *a, struct str login);
 struct str domain_canonical(struct arena *a, struct str domain);
 
 /* A domain as DNS and next hops take it: A-labels in lower case, after the mapping of UTS 46 (non-transitional, RFC 5891 5:
- * "straße" is not "strasse"). The syntax of ASCII names is not checked. False: IDNA does not allow it, or it has a NUL. */
+ * "straße" is not "strasse"). The syntax of ASCII names is not checked. False: IDNA does not allow it, the mapping has made
+ * characters of it that no name has, or it has a NUL. */
 bool domain_to_ascii(struct arena *a, struct str domain, struct str *name_out);
 
 /* A text in the form in which people compare: without case (Unicode's full folding), in form KC, so that neither composition nor

@@ -9,6 +9,7 @@
 
 #include "posthouse/buf.h"
 #include "posthouse/config.h"
+#include "posthouse/tls_policy.h"
 #include "posthouse/tls_result.h"
 #include "posthouse/verdict.h"
 
@@ -47,8 +48,27 @@ void tls_ticket_secret_age(char secret[TLS_TICKET_SECRET], uint64_t now_ms);    
 
 /* A client's context that verifies against ca_pem (empty: the system's CA certificates). */
 struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struct verdict *why_out);
-/* The certificate that this client's context shows when the server asks for one. False, and PERM 0 says why. */
-bool tls_client_certificate(struct tls_context *t, const struct tls_certificate *own, struct arena *a, struct verdict *why_out);
+/* The certificate (RSA, ECDSA or Ed25519) that this client's context shows when the server asks for one. Its private key belongs
+ * to another process: handshakes ask for signatures by on_sign, which the user must have then. False, and PERM 0 says why. */
+bool tls_client_certificate(struct tls_context *t, struct str chain_pem, struct arena *a, struct verdict *why_out);
+
+/* SignatureScheme (RFC 8446 4.2.3), which is hash and algorithm in TLS 1.2. Those with SHA-384 and SHA-512 follow:
+ * 0x0501, 0x0601; 0x0503, 0x0603; 0x0805, 0x0806. */
+enum tls_scheme {
+	TLS_SCHEME_RSA_SHA256 = 0x0401,
+	TLS_SCHEME_ECDSA_SHA256 = 0x0403,
+	TLS_SCHEME_PSS_SHA256 = 0x0804,
+	TLS_SCHEME_ED25519 = 0x0807,
+};
+#define TLS_KEY_ID   32                   /* SHA-256 of a public key (SubjectPublicKeyInfo) */
+#define TLS_SIGN_MAX ((size_t)128 * 1024) /* with TLS 1.2 it is all messages of the handshake */
+struct tls_to_sign {
+	struct str key; /* TLS_KEY_ID bytes */
+	unsigned scheme;
+	struct str text; /* valid until the callback returns */
+};
+/* Sessions of this client's context are not resumed any more. */
+void tls_client_forget_sessions(struct tls_context *t);
 /* A client's context that takes TLS 1.0 and all ciphers, and verifies nothing. It is only for next hops that would get clear text
  * otherwise. */
 struct tls_context *tls_old_client_context(void);
@@ -75,6 +95,8 @@ struct stream_ops {
 	void (*on_end)(void *ctx, struct stream *st, struct str why);
 	/* After stream_close(): the last callback; the memory is freed when it returns. */
 	void (*on_closed)(void *ctx, struct stream *st);
+	/* A client's handshake needs the signature of its own certificate's key, and waits for stream_signed(). */
+	void (*on_sign)(void *ctx, struct stream *st, const struct tls_to_sign *what);
 };
 
 /* A stream on a connected socket, which it takes. NULL: the client has gone already, or the socket cannot be used; logged. */
@@ -84,13 +106,40 @@ struct stream *stream_accept(uv_loop_t *loop, int fd, const struct stream_ops *o
 struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *source, const struct sockaddr *address,
 				   const struct stream_ops *ops, void *ctx);
 
-/* Begin TLS now. Bytes that were read in clear text and not taken are discarded (RFC 3207 section 4.2). Client: with `verify` the
- * certificate must be trusted and have one of the names. These are host names, or a single literal address. A pattern
- * ("*.example.org", ".example.org") fails as PERM 5.7.5: an "mx" pattern of MTA-STS decides which MX hosts are valid (RFC 8461
- * section 4.1), and their certificates must have the name of the host itself (section 4.2). The first name is sent to the server
- * (SNI) unless it is an address; RFC 7672 section 8.1: for DANE it is the TLSA base domain. */
+/* Begin TLS now. Bytes that were read in clear text and not taken are discarded (RFC 3207 section 4.2). */
 void stream_start_server_tls(struct stream *st, struct tls_context *t);
-void stream_start_client_tls(struct stream *st, struct tls_context *t, const struct str_list *names, bool verify);
+
+/* What a client demands of the server's certificate. */
+enum tls_demand {
+	TLS_DEMAND_NOTHING, /* it is encryption only */
+	TLS_DEMAND_NAMES,   /* an authority that the context trusts has certified one of the names */
+	TLS_DEMAND_TLSA,    /* one of the TLSA records names it, or its issuer, which has then certified one of the names (RFC
+				  * 7672 3); authorities of the context do not count */
+	TLS_DEMAND_FINGERPRINTS, /* it, or its key, has one of the fingerprints; nothing else counts */
+};
+struct tls_client_options {
+	/* Host names, or a single literal address. A pattern ("*.example.org", ".example.org") fails as PERM 5.7.5: an "mx"
+	 * pattern of MTA-STS decides which MX hosts are valid (RFC 8461 section 4.1), and their certificates must have the name
+	 * of the host itself (section 4.2). */
+	struct str_list names;
+	struct str sni; /* is sent to the server unless it is an address (RFC 6066 section 3); "": the first of the names */
+	enum tls_demand demand;
+	bool judge; /* with TLS_DEMAND_NOTHING: what TLS_DEMAND_NAMES would say of the certificate is in stream_tls_info.judged */
+	const struct tlsa *tlsa; /* those that tls_takes_tlsa() refuses count for nothing; when there is no other: PERM 5.7.5 */
+	size_t tlsa_n;
+	struct str_list fingerprints; /* SHA-256, TLS_FINGERPRINT bytes each */
+	/* Which server this is, "mail.example.org:25": a later connection with the same context and the same options can resume
+	 * its session, for an hour after the certificate was verified. "": no session is kept or resumed. */
+	struct str resume_as;
+};
+/* The options are copied. */
+void stream_start_client_tls(struct stream *st, struct tls_context *t, const struct tls_client_options *o);
+/* Can a certificate be verified by this record? Usage DANE-TA or DANE-EE, and data that can be what the record says it is; others
+ * are "unusable" (RFC 7672 2.2, 3.1.3; RFC 6698 4.1). */
+bool tls_takes_tlsa(const struct tlsa *t);
+
+/* The answer to on_sign; "": there is no signature, so the handshake fails. */
+void stream_signed(struct stream *st, struct str signature);
 
 /* As stream_start_server_tls(), but what was read and not taken is the beginning of the handshake: TLS from the first byte on,
  * behind a PROXY header. */
@@ -113,8 +162,19 @@ struct stream_tls_info {
 	const char *version, *cipher; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
 	unsigned bits;
 	enum tls_result result; /* a client's: how the handshake went; NONE: there was none */
+	enum tls_result judged; /* of a client that does not demand it: see tls_client_options.judge */
+	bool resumed;           /* it was that of an earlier session */
+	bool offered;           /* a client's: an earlier session was offered, so a failure can be that of resumption */
 };
 void stream_tls_info(const struct stream *st, struct stream_tls_info *info_out);
+
+/* SHA-256 of the certificate that the server has shown, and of its public key (SubjectPublicKeyInfo), also of one that was not
+ * accepted. False: none was seen, as in a resumed session that does not know it. */
+#define TLS_FINGERPRINT 32
+struct tls_fingerprints {
+	char certificate[TLS_FINGERPRINT], key[TLS_FINGERPRINT];
+};
+bool stream_tls_fingerprints(const struct stream *st, struct tls_fingerprints *fingerprints_out);
 
 /* No passwords are sent or received from now on. Until then OpenSSL wipes what it has decrypted, which costs 1 to 2 us for each
  * read. Our own copies are always wiped. */
@@ -130,6 +190,9 @@ void stream_set_peer(struct stream *st, const struct sockaddr *address);
 
 /* The peer's address as "192.0.2.1" or "2001:db8::1", or "local" for a peer on a Unix socket; valid as long as the stream. */
 struct str stream_peer_address(const struct stream *st);
+
+/* The descriptor of the connection, which stays the stream's: for another process that is to ask the kernel about it. */
+int stream_descriptor(const struct stream *st);
 
 /* ---- listener.c ---- */
 /* Bind and listen; *fds_out gets one descriptor per address family that `address` ("*", an IPv4 or IPv6 address) has, with
@@ -161,6 +224,9 @@ struct resolve *resolve_host(uv_loop_t *loop, struct str host, unsigned port, bo
 void resolve_cancel(struct resolve *r);
 
 /* ---- own_address.c ---- */
+/* Is it an address of this machine, as a listener could have it? Also 0.0.0.0 and those of networks that are routed here. */
+bool address_is_own(struct str address);
+
 /* The addresses that the kernel chooses for a global destination, IPv4 first, at most one of each; behind NAT they are private.
  * Nothing is sent. In `a`. */
 struct str_list kernel_addresses(struct arena *a);

@@ -17,6 +17,19 @@ bool patterns_match(const struct str_list *patterns, struct str address);
  * null sender belongs to nobody. */
 bool sender_allowed(const struct config *c, struct str user, struct str address);
 
+/* Who sends in a session, and as what. */
+struct sending_user {
+	struct str login;
+	bool any;          /* it is root of this machine, who is allowed to use every address */
+	struct str forced; /* a listed host sends as this address, and no other; "": it is none */
+};
+
+/* Is this user allowed to use the address as the sender, or as an author? */
+bool sends_as(const struct config *c, const struct sending_user *u, struct str address);
+
+/* The first address of the list that it is not allowed to use; NULL: there is none. */
+const struct str *first_foreign(const struct config *c, const struct sending_user *u, const struct str_list *addresses);
+
 /* The entry of senders that decides about a login: its own one, or that of all others, "*". NULL: none. */
 const struct cfg_senders *senders_of(const struct config *c, struct str user);
 
@@ -30,6 +43,12 @@ bool sender_may_resend(const struct config *c, struct str user);
 /* Is the address in the network? False for texts that are neither. */
 bool network_contains(struct str network, struct str address);
 bool networks_contain(const struct str_list *networks, struct str address);
+
+/* ---- reach.c ---- */
+
+/* Why nothing is sent to this address ("192.0.2.1", "2001:db8::1") although a domain names it: "a loopback address"; NULL: it can
+ * be used. literal: a user has named the address itself. */
+const char *address_obstacle(const struct cfg_delivery *d, struct str address, bool literal);
 
 /* Do the two have an address in common? Has the network fewer fixed bits than those? False for texts that are no network. */
 bool networks_overlap(struct str a, struct str b);
@@ -82,6 +101,14 @@ bool route_users_match(const struct str_list *users, struct str login);
 enum route_condition { ROUTE_APPLIES, ROUTE_SENDERS, ROUTE_RECIPIENTS, ROUTE_USERS };
 enum route_condition route_unmet(const struct cfg_route *r, struct str login, struct str sender, struct str recipient);
 
+/* ---- tls.c: TLS to the mail servers of a domain (lower case, A-labels) ---- */
+
+/* The entry of `tls` that counts: the first one that fits. NULL: there is none. */
+const struct cfg_tls *tls_entry_of(const struct config *c, struct str domain);
+/* What the route of the mail says (route; DEFAULT: nothing), else that entry; without one, what delivery.tls says, which is not
+ * about mail with "TLS-Required: No". `ca` and `names` of the entry count for "verified", whoever says it. */
+struct cfg_tls_demand tls_demand_of(const struct config *c, struct str domain, enum tls_require route, enum tls_wish wish);
+
 /* ---- rewrite.c: the `rewrite` rules ---- */
 
 /* The address that the first matching rule puts in the place of `address`, as a sender or as a recipient; the very view
@@ -116,6 +143,9 @@ struct str local_sender(const struct config *c, struct arena *a, const struct lo
  * "From: root (Cron Daemon)"): in a field of senders it stands for the user's own sender. For root, and in a field of recipients,
  * it is NAME in the realm. The same view: it is no name of this machine. */
 struct str local_field(const struct config *c, struct arena *a, const struct local_user *u, bool is_sender, struct str address);
+
+/* The author of reports of pickup, which are about files of users. */
+struct str local_report_sender(const struct config *c, struct arena *a);
 
 /* The recipient that is meant, after rewriting: by the rules for NAME in the realm, then the postmaster for root, postmaster,
  * mailer-daemon and `system_users` (names, with spaces between). *postmaster_out: it is for the postmaster as such. An address

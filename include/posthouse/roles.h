@@ -23,6 +23,44 @@ enum {
 enum role_instances { ONE, PER_WORKER, WHEN_NEEDED };
 enum role_socket { NO_SOCKET, LISTENING_SOCKETS, CONTROL_SOCKET, METRICS_SOCKETS };
 
+/* The user of a role, when master was started by root (users.h). Otherwise all roles are the user who started master. */
+enum role_user {
+	AS_STARTER, /* as master is */
+	AS_RUN_AS,  /* run_as: what is in state_dir belongs to it */
+	AS_NET,     /* run_as with "-net": roles that strangers talk to, or that talk to strangers */
+	AS_KEY,     /* run_as with "-key" */
+	AS_LOGIN,   /* run_as with "-login" */
+	ROLE_USERS
+};
+
+/* What the walls around a role let through: the bits of `can` and `reaches` in roles.def. */
+enum role_can {
+	CAN_ACCEPT = 1 << 0,      /* connections of clients at its listening sockets */
+	CAN_CONNECT = 1 << 1,     /* to other machines, by TCP and UDP */
+	CAN_PAIR = 1 << 2,        /* make pairs of connected Unix sockets */
+	CAN_READ = 1 << 3,        /* open files, where `reaches` has any */
+	CAN_WRITE = 1 << 4,       /* make, change and remove them */
+	CAN_KEEP_TEXTS = 1 << 5,  /* write to files that others have opened for it */
+	CAN_THREAD = 1 << 6,      /* start threads */
+	CAN_START_EARLY = 1 << 7, /* within ops->start: the walls go up before it */
+};
+enum role_reaches {
+	AT_STATE = 1 << 0,          /* state_dir */
+	AT_ACCOUNTS = 1 << 1,       /* the account file */
+	AT_TOKENS = 1 << 2,         /* refresh tokens */
+	AT_FAULTS = 1 << 3,         /* what doctor remembers */
+	AT_DROP = 1 << 4,           /* the drop directory */
+	AT_CERTIFICATES = 1 << 5,   /* those of the issuers that the system trusts; read only */
+	AT_RESOLVER = 1 << 6,       /* resolv.conf and the others that look-ups of names read; read only */
+	AT_BACKEND = 1 << 7,        /* only with a back-end of Cyrus SASL: what such a library can need, also over the network */
+	TO_NEXT_HOPS = 1 << 8,      /* the ports of upstreams and of direct delivery */
+	TO_NAME_SERVERS = 1 << 9,   /* the ports of name servers */
+	TO_LISTENERS = 1 << 10,     /* our own ports */
+	TO_TOKEN_SERVERS = 1 << 11, /* the ports of their URLs, which are in the configuration */
+	AT_POLICIES = 1 << 12,      /* what tlspolicy keeps */
+	TO_HTTPS = 1 << 13,         /* port 443, while policies are asked for or reports are sent */
+};
+
 struct role_facts {
 	const char *name;
 	unsigned start; /* place in the order of starting, from 1; 0: not started by master */
@@ -30,6 +68,8 @@ struct role_facts {
 	enum role_instances instances;
 	enum role_socket socket;
 	unsigned calls; /* bits of the roles that it calls */
+	unsigned can, reaches;
+	enum role_user runs_as;
 };
 extern const struct role_facts role_facts[ROLE_COUNT];
 

@@ -20,8 +20,16 @@ enum smtp_by { BY_NONE, BY_RETURN, BY_NOTIFY, BY_TRACE = 4 };
 /* RFC 6710's -9 to 9 as 0 to 18. */
 enum { PRIORITY_NORMAL = 9, PRIORITY_MAX = 18 };
 
-/* Bits of a message's options. */
-enum { OPTION_REQUIRETLS = 1, OPTION_LONG_LINES = 2 /* lines over 998 bytes in the body of text */ };
+/* Bits of a message's options; what follows from those about TLS: tls_wish.h. A process that submits mail can set the first
+ * three. The form of a report has the bits from 256 on. */
+enum {
+	OPTION_REQUIRETLS = 1,     /* RFC 8689 2: the parameter of MAIL */
+	OPTION_LONG_LINES = 2,     /* lines over 998 bytes in the body of text */
+	OPTION_TLS_OPTIONAL = 4,   /* RFC 8689 3: the header field "TLS-Required: No", without that parameter */
+	OPTION_TLS_UNREPORTED = 8, /* TLS results of its sessions are not counted for reports about TLS (RFC 8460 5.3) */
+	OPTION_REQUIRETLS_OFFERED =
+		16 /* RFC 8689 5: a report about mail with REQUIRETLS; it has it where the next hop can do it */
+};
 
 /* What the machine has refused by itself, without an event. The views live as long as the call. */
 struct smtp_refusal {

@@ -21,6 +21,7 @@
 #include "posthouse/arena.h"
 #include "posthouse/envelope.h"
 #include "posthouse/tally.h"
+#include "posthouse/tls_wish.h"
 #include "posthouse/verdict.h"
 
 #include <uv.h>
@@ -158,8 +159,8 @@ void store_close(struct store *st, store_done_fn done, void *ctx);
 
 /* Store a message with its recipients, lanes and first event, all or nothing. Idempotent: the same (id, token) again is OK
  * with code 250, also after a restart, and writes nothing; the same id with another token is PERM. PLACE_FILE: the large
- * file must be there with exactly `size` bytes and one link, opened by this store (store_spool_create), else TEMP. Its data
- * and directory are synced before the commit. */
+ * file must be there with exactly `size` bytes and one link, opened by this store (store_spool_create), else TEMP; and
+ * nobody must be able to write it any more, else PERM 554 5.7.0. Its data and directory are synced before the commit. */
 void store_accept(struct store *st, const struct accepted *m, store_done_fn done, void *ctx);
 
 /* Create the file of a large message and hand out a descriptor for writing (the callback's to close); or drop it again. */
@@ -167,7 +168,7 @@ typedef void (*store_fd_fn)(void *ctx, struct verdict v, int fd);
 void store_spool_create(struct store *st, uint64_t id, uint64_t size_hint, store_fd_fn done, void *ctx);
 void store_spool_drop(struct store *st, uint64_t id);
 
-/* Lanes (recipient domain, login, priority, via) with something due at `now`: those of higher priority first, in turn among
+/* Lanes (recipient domain, login, priority, via, wish) with something due at `now`: those of higher priority first, in turn among
  * equals (a lane that was given goes to the end); but a quarter of each page goes to those that have waited longest,
  * whatever their priority. next_at_out: when the next lane will be due (0: none waits). */
 struct due_lane {
@@ -175,6 +176,7 @@ struct due_lane {
 	struct str domain, login;
 	struct str via; /* see store_reroute(); "" */
 	unsigned priority;
+	enum tls_wish wish; /* of mail that a version before has stored perhaps TLS_WISH_NONE instead */
 };
 typedef void (*store_lanes_fn)(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at);
 void store_lanes(struct store *st, uint64_t now, size_t max, store_lanes_fn done, void *ctx);

@@ -3,7 +3,7 @@
 #ifndef POSTHOUSE_TLS_RESULT_H
 #define POSTHOUSE_TLS_RESULT_H
 
-#include <stdbool.h>
+#include "posthouse/str.h"
 
 #define TLS_RESULTS(X)                                                                                                           \
 	X(NONE, "none") /* not tried */                                                                                          \
@@ -29,6 +29,7 @@ enum tls_result {
 };
 
 const char *tls_result_word(enum tls_result r);
-bool tls_result_failed(enum tls_result r); /* it was tried, or demanded, and there is none */
+bool tls_result_failed(enum tls_result r);      /* it was tried, or demanded, and there is none */
+struct str tls_result_shown(enum tls_result r); /* the word of a failure; "" of others */
 
 #endif

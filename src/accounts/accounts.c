@@ -1,6 +1,8 @@
 /* accounts.c - the account file in memory: open, look again when it has changed, find. */
 #include "internal.h"
 
+#include "posthouse/directory.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -15,8 +17,8 @@ struct accounts *accounts_open(const char *state_dir, struct verdict *why_out)
 {
 	struct accounts *a = NEW(struct accounts);
 
-	a->directory = arena_cstr(&a->arena, str_of(state_dir));
-	a->path = arena_cstr(&a->arena, arena_printf(&a->arena, "%s/accounts", state_dir));
+	a->directory = arena_cstr(&a->arena, directory_of(&a->arena, str_of(state_dir), "login"));
+	a->path = arena_cstr(&a->arena, arena_printf(&a->arena, "%s/accounts", a->directory));
 	a->content = content_read(a->path, &a->seen, why_out);
 	if (!a->content) {
 		accounts_close(a);

@@ -8,6 +8,7 @@ static bool parse_end(struct str end, struct account *account)
 {
 	static const struct str lock = { "locked=", 7 };
 	size_t space = str_find(end, ' ');
+	struct str reason;
 
 	if (!str_starts(end, lock)) {
 		if (!str_to_u64(str_head(end, space), &account->expires_at) || account->expires_at == 0)
@@ -17,9 +18,10 @@ static bool parse_end(struct str end, struct account *account)
 		end = str_from(end, space + 1);
 		space = str_find(end, ' ');
 	}
-	account->reason = str_from(end, space + 1);
+	reason = str_from(end, space + 1);
+	account->reason = str_head(reason, str_find(reason, '\0')); /* damage: what is behind it could not be written again */
 	return str_starts(end, lock) && str_to_u64(str_from(str_head(end, space), lock.n), &account->locked_at) &&
-	       account->locked_at > 0 && (space == end.n || account->reason.n > 0);
+	       account->locked_at > 0 && (space == end.n || reason.n > 0);
 }
 
 bool account_parse_line(struct str line, struct account *account_out)

@@ -1,9 +1,10 @@
-/* uses.c - when each password was last used: a file beside the account file, state_dir/accounts.used. It is written by login
+/* uses.c - when each password was last used: a file beside the account file, accounts.used. It is written by login
  * alone, so that a login never meets somebody who changes accounts. Lines: "since TIME" first, then "name device used_at
  * tried_at". */
 #include "internal.h"
 
 #include "posthouse/buf.h"
+#include "posthouse/directory.h"
 #include "posthouse/hashtable.h"
 #include "posthouse/units.h"
 
@@ -80,7 +81,8 @@ struct account_uses *account_uses_open(const char *state_dir, uint64_t now)
 	ssize_t n;
 
 	u->since = now;
-	u->path = arena_cstr(&u->arena, arena_printf(&u->arena, "%s/accounts.used", state_dir));
+	u->path = arena_cstr(&u->arena, arena_printf(&u->arena, "%.*s/accounts.used",
+						     STR_ARG(directory_of(&u->arena, str_of(state_dir), "login"))));
 	u->fresh = arena_cstr(&u->arena, arena_printf(&u->arena, "%s.new", u->path));
 	fd = open(u->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	f = fd >= 0 ? fdopen(fd, "r") : NULL;

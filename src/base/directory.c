@@ -2,8 +2,6 @@
  * between two calls that name it, so root must not be led to other files. */
 #include "posthouse/directory.h"
 
-#include "posthouse/arena.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +50,12 @@ static bool act_as(uid_t uid, gid_t gid, struct self *self_out)
 	return false;
 }
 
+/* Only root can act as others, and as itself it need not; the walls of a role do not let it. */
+static bool works_as_itself(uid_t uid)
+{
+	return geteuid() != 0 || uid == 0;
+}
+
 const char *directory_unsafe(const struct statfs *fs)
 {
 	static const struct {
@@ -93,9 +97,7 @@ int directory_give(const char *path, uid_t uid, gid_t gid)
 
 	if (fd < 0) /* a link to somebody else's directory: its owner must not change */
 		return errno == ELOOP || errno == ENOTDIR ? 0 : errno;
-	if (fstat(fd, &st) != 0)
-		error = errno;
-	else if (st.st_uid == 0 && st.st_uid != uid && is_empty(fd) && fchown(fd, uid, gid) != 0)
+	if (fstat(fd, &st) != 0 || (st.st_uid == 0 && st.st_uid != uid && is_empty(fd) && fchown(fd, uid, gid) != 0))
 		error = errno;
 	close(fd);
 	return error;
@@ -106,7 +108,7 @@ int directory_make_for(const char *path, uid_t uid, gid_t gid)
 	struct self self;
 	int made;
 
-	if (geteuid() != 0)
+	if (works_as_itself(uid))
 		return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : errno;
 	if (!act_as(uid, gid, &self))
 		return errno;
@@ -121,14 +123,39 @@ int directory_make_for(const char *path, uid_t uid, gid_t gid)
 	return directory_give(path, uid, gid);
 }
 
+int directory_work_as(uid_t uid, gid_t gid, int (*work)(void *ctx), void *ctx)
+{
+	struct self self;
+	int result;
+
+	if (geteuid() == uid)
+		return work(ctx);
+	if (!act_as(uid, gid, &self))
+		return errno;
+	result = work(ctx);
+	act_as_self(&self);
+	return result;
+}
+
 int directory_open_file_as(const char *path, uid_t uid, gid_t gid)
 {
+	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
 	struct self self;
 	int fd;
 
+	if (works_as_itself(uid))
+		return open(path, flags, 0600);
 	if (!act_as(uid, gid, &self))
 		return -1;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	fd = open(path, flags, 0600);
 	act_as_self(&self);
 	return fd;
+}
+
+struct str directory_of(struct arena *a, struct str state_dir, const char *name)
+{
+	struct str path = arena_printf(a, "%.*s/%s", STR_ARG(state_dir), name);
+	struct stat st;
+
+	return lstat(arena_cstr(a, path), &st) == 0 && S_ISDIR(st.st_mode) ? path : state_dir;
 }

@@ -59,6 +59,11 @@ uint64_t id_time_ms(uint64_t id)
 	return id >> TIME_SHIFT;
 }
 
+unsigned id_worker(uint64_t id)
+{
+	return id >> SEQUENCE_BITS & ((1u << WORKER_BITS) - 1);
+}
+
 uint64_t id_first_of(uint64_t ms)
 {
 	return (ms & (((uint64_t)1 << 42) - 1)) << TIME_SHIFT;

@@ -12,6 +12,11 @@ const char *tls_result_word(enum tls_result r)
 	return words[r];
 }
 
+struct str tls_result_shown(enum tls_result r)
+{
+	return tls_result_failed(r) ? str_of(tls_result_word(r)) : S("");
+}
+
 bool tls_result_failed(enum tls_result r)
 {
 	return r > TLS_RESULT_SUCCESSFUL;

@@ -16,6 +16,12 @@
 /* The file's text: `sign = ( … );`. Paths of keys within `directory` (with the slash at its end) are written relative to it. */
 void dkim_file_format(struct buf *out, const struct cfg_sign *keys, size_t n, struct str directory);
 
+#define SECRETS_GROUP "posthouse-secrets"
+
+/* Root has made this file, mode 0600, with a secret in it: the group of the relay as a service gets to read it, where the machine
+ * has that group. Otherwise nothing is done. */
+void secret_made(int fd);
+
 /* Replace a file, or make a new one with this mode: a reader sees the old text or the new, whatever happens. NULL, or what went
  * wrong, with errno. An existing file keeps its mode, and its owner where that is allowed. */
 const char *file_replace(const char *path, struct str text, mode_t mode);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,6 +87,14 @@ static bool keep_owner(int fd, const char *path)
 	return fchmod(fd, old.st_mode & 07777) == 0 && (geteuid() != 0 || fchown(fd, old.st_uid, old.st_gid) == 0);
 }
 
+void secret_made(int fd)
+{
+	const struct group *group = geteuid() == 0 ? getgrnam(SECRETS_GROUP) : NULL;
+
+	if (group && fchown(fd, (uid_t)-1, group->gr_gid) == 0)
+		(void)fchmod(fd, 0640);
+}
+
 const char *file_replace(const char *path, struct str text, mode_t mode)
 {
 	struct arena a = { 0 };
@@ -95,6 +104,8 @@ const char *file_replace(const char *path, struct str text, mode_t mode)
 	unlink(new); /* left by one that was killed */
 	fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	crash_point("file.made");
+	if (fd >= 0 && mode == 0600)
+		secret_made(fd);
 	if (fd < 0)
 		why = "cannot be made";
 	else if (!keep_owner(fd, path))

@@ -7,10 +7,11 @@
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
 #include "posthouse/names.h"
+#include "posthouse/tls_result.h"
+#include "posthouse/users.h"
 
 #include <fnmatch.h>
 #include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -75,6 +76,34 @@ static void take_sample(void *ctx, struct arena *a, struct str domain, struct st
 		answer->signature = reply->dkim_sampled.signature;
 	} else {
 		answer->why = str_of(why);
+	}
+	control_close(control);
+}
+
+/* A fault in what the domain publishes is told from one of the way there. */
+static void take_policy(void *ctx, struct arena *a, struct str domain, struct fact_policy *answer)
+{
+	const struct command *k = ctx;
+	const struct msg_sts_find ask = { .domain = domain };
+	const char *why = NULL;
+	struct control *control = control_open(k->config->control, 18000, &why);
+	union ipc_message *reply = NULL;
+
+	*answer = (struct fact_policy){ .state = FACT_UNKNOWN };
+	if (control && control_call(control, MSG_sts_find, &ask, MSG_sts_found, a, &reply, &why)) {
+		const struct msg_sts_found *m = &reply->sts_found;
+
+		answer->why = m->verdict.class != OK ? m->verdict.text : m->why;
+		answer->mode = (unsigned)m->mode;
+		answer->mx.at = ARENA_ARRAY(a, struct str, m->mx.n + 1);
+		while (answer->mx.n < m->mx.n) {
+			answer->mx.at[answer->mx.n] = m->mx.at[answer->mx.n].pattern;
+			answer->mx.n++;
+		}
+		if (m->verdict.class == OK && m->fault != TLS_RESULT_STS_POLICY_FETCH_ERROR)
+			answer->state = m->fault == TLS_RESULT_NONE ? FACT_THERE : FACT_EMPTY;
+	} else {
+		answer->why = control ? str_of(why) : S("only a running relay can, and there is none");
 	}
 	control_close(control);
 }
@@ -149,16 +178,17 @@ static void on_done(void *ctx)
 static void owner(const struct command *k, uid_t *uid, gid_t *gid)
 {
 	struct arena a = { 0 };
-	const struct passwd *user = geteuid() == 0 ? getpwnam(arena_cstr(&a, k->config->run_as)) : NULL;
+	struct users users;
 
-	*uid = user ? user->pw_uid : geteuid();
-	*gid = user ? user->pw_gid : getegid();
+	(void)users_find(&users, &a, k->config->run_as); /* without that user as ourselves */
+	*uid = users.of[AS_RUN_AS].uid;
+	*gid = users.of[AS_RUN_AS].gid;
 	arena_fini(&a);
 }
 
 static void run(struct command *k)
 {
-	const struct doctor_hooks hooks = { k, test_upstream, on_done, take_sample };
+	const struct doctor_hooks hooks = { k, test_upstream, on_done, take_sample, take_policy };
 	uid_t uid;
 	gid_t gid;
 

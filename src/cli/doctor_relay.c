@@ -109,23 +109,54 @@ static void read_waiting(struct talk *t, const struct config *c, struct machine_
 	}
 }
 
-/* ---- container.clients ---- */
+/* ---- container.clients, sandbox.* ---- */
 
-static void read_clients(struct talk *t, const struct msg_status_is *s, struct machine_facts *m)
+static void read_clients(const struct msg_stats_are *s, struct machine_facts *m)
 {
+	m->clients.known = true;
+	for (size_t i = 0; i < s->stats.n; i++) {
+		const struct rec_stat *stat = &s->stats.at[i];
+
+		m->clients.all += stat->metric == METRIC_SUBMISSION_SESSIONS_OPENED ? stat->value : 0;
+		m->clients.from_gateway += stat->metric == METRIC_SUBMISSION_SESSIONS_FROM_GATEWAY ? stat->value : 0;
+	}
+}
+
+/* The other walls have exceptions: a role that needs files is in no empty directory, and not each kernel knows the latest. */
+static void read_walls(struct arena *a, enum role_id role, const struct msg_stats_are *s, struct machine_facts *m)
+{
+	struct str missing = S("");
+	bool any = false;
+
+	for (size_t i = 0; i < s->stats.n; i++) {
+		const struct rec_stat *stat = &s->stats.at[i];
+
+		if (stat->metric != METRIC_ROLE_WALL ||
+		    (!str_eq(stat->label, S("seccomp")) && !str_eq(stat->label, S("landlock"))))
+			continue;
+		any = true;
+		if (stat->value == 0)
+			missing = arena_printf(a, "%.*s%s%.*s", STR_ARG(missing), missing.n ? ", " : "", STR_ARG(stat->label));
+	}
+	if (any)
+		m->walls.at[m->walls.n++] = (struct role_walls){ str_of(role_name(role)), missing };
+}
+
+static void read_roles(struct talk *t, const struct msg_status_is *s, struct machine_facts *m)
+{
+	m->walls.at = ARENA_ARRAY(t->a, struct role_walls, s->roles.n + 1);
+	m->walls.user = s->roles.n > 0 ? s->roles.at[0].user : S("");
 	for (size_t i = 0; i < s->roles.n; i++) {
 		struct msg_stats of = { .role = s->roles.at[i].role, .index = s->roles.at[i].index };
-		const union ipc_message *answer = of.role == ROLE_SUBMISSION ? ask(t, MSG_stats, &of, MSG_stats_are) : NULL;
+		const union ipc_message *answer = ask(t, MSG_stats, &of, MSG_stats_are);
 
+		if (!str_eq(s->roles.at[i].user, m->walls.user))
+			m->walls.user = S("");
 		if (!answer || answer->stats_are.verdict.class != OK)
 			continue;
-		m->clients.known = true;
-		for (size_t k = 0; k < answer->stats_are.stats.n; k++) {
-			const struct rec_stat *stat = &answer->stats_are.stats.at[k];
-
-			m->clients.all += stat->metric == METRIC_SUBMISSION_SESSIONS_OPENED ? stat->value : 0;
-			m->clients.from_gateway += stat->metric == METRIC_SUBMISSION_SESSIONS_FROM_GATEWAY ? stat->value : 0;
-		}
+		read_walls(t->a, (enum role_id)of.role, &answer->stats_are, m);
+		if (of.role == ROLE_SUBMISSION)
+			read_clients(&answer->stats_are, m);
 	}
 }
 
@@ -160,7 +191,7 @@ void relay_gather(struct arena *a, const struct config *c, struct machine_facts 
 		read_status(&t, c, &status->status_is, &m->relay);
 		read_accounts(&t, m);
 		read_waiting(&t, c, m);
-		read_clients(&t, &status->status_is, m);
+		read_roles(&t, &status->status_is, m);
 		read_reached(&t, c, m);
 	} else {
 		m->relay.why = S("it does not answer");

@@ -15,12 +15,14 @@ struct explain {
 	const struct msg_limits_rows *limits; /* of the login; NULL: not known */
 	const struct msg_stats_are *queue;    /* NULL: not known */
 	bool json, offline;                   /* offline: ask no name server */
+	bool anybody;                         /* only the way to the recipients: nobody was named who sends */
 	struct str login, sender, author;     /* sender and author after rewriting; author is that of From */
 	struct str_list recipients;
 	bool local; /* a user of this machine sends it, who is `user_here` */
 	struct local_user user_here;
 	struct str system_users; /* names, see local_recipient() */
 	uint64_t size;           /* 0: not given */
+	enum tls_wish wish;      /* what the message asks of TLS */
 	struct str signs;        /* the domain of the signatures; "": there are none */
 	bool key_missing;        /* none of their keys is in the DNS */
 	enum explained worst;    /* of all steps */
@@ -45,5 +47,8 @@ struct str explain_local_recipient(struct explain *e, struct str address);
 void explain_limits(struct explain *e);
 void explain_signature(struct explain *e);
 void explain_path(struct explain *e, struct str recipient);
+
+/* explain_tls.c: TLS to the mail servers of a domain (A-labels, lower case), and what the route demands of it */
+void explain_domain_tls(struct explain *e, struct str domain, enum tls_require route, struct str route_name);
 
 #endif

@@ -5,20 +5,17 @@
 #include "posthouse/clock.h"
 #include "posthouse/dmarc.h"
 #include "posthouse/metrics.h"
+#include "posthouse/mx_route.h"
+#include "posthouse/names.h"
 #include "posthouse/policy.h"
 
 /* ---- route ---- */
 
-/* "routes[2]"; the loader has put the routes of upstreams.senders in front of those of the file. */
-static struct str route_name(struct explain *e, size_t i)
+/* "routes[2]", or the key of which the loader has made the route; "": there are no routes in the file. */
+static struct str route_name(struct explain *e, const struct cfg_route *r)
 {
-	const struct cfg_route *r = &e->c->routes[i];
-	size_t made = 0;
-
-	for (size_t u = 0; u < e->c->upstreams_n; u++)
-		made += e->c->upstreams[u].senders.n > 0;
-	if (i >= made)
-		return i - made < config_entries(e->c, "routes") ? arena_printf(&e->arena, "routes[%zu]", i - made + 1) : S("");
+	if (r->place > 0)
+		return arena_printf(&e->arena, "routes[%llu]", (unsigned long long)r->place);
 	for (size_t u = 0; u < e->c->upstreams_n; u++)
 		if (e->c->upstreams[u].senders.n > 0 && str_eq(via_read(r->via.at[0]).name, e->c->upstreams[u].name))
 			return arena_printf(&e->arena, "upstreams[%zu].senders", u + 1);
@@ -51,7 +48,7 @@ static const struct cfg_route *explain_route(struct explain *e, struct str recip
 		const struct cfg_route *r = &e->c->routes[i];
 		enum route_condition condition = route_unmet(r, e->login, e->sender, recipient);
 
-		name = route_name(e, i);
+		name = route_name(e, r);
 		if (condition == ROUTE_APPLIES) {
 			explain_step(e, "route", EXPLAINED_OK, name,
 				     arena_printf(&e->arena, "%.*s%s -> %.*s%s%.*s", STR_ARG(name.n ? name : S("the only one")),
@@ -84,24 +81,22 @@ static const struct rec_stat *figure(const struct explain *e, enum metric metric
 }
 
 /* "smtp.isp.example:587" or "the mail servers of corp.test" */
-static struct str server_text(struct explain *e, const struct cfg_upstream *u, struct str recipient)
+static struct str server_text(struct explain *e, const struct cfg_upstream *u, struct str domain)
 {
 	uint64_t port = u && u->port > 0 ? u->port : u && u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
 
 	if (!u)
-		return arena_printf(&e->arena, "the mail servers of %.*s", STR_ARG(address_domain(recipient)));
+		return arena_printf(&e->arena, "the mail servers of %.*s", STR_ARG(domain));
 	return arena_printf(&e->arena, "%.*s:%llu", STR_ARG(u->host), (unsigned long long)port);
 }
 
 /* How the next hop stands; *open_out: mail goes there now. */
-static struct str state_text(struct explain *e, const struct cfg_upstream *u, struct str via, struct str recipient,
-			     bool *open_out)
+static struct str state_text(struct explain *e, const struct cfg_upstream *u, const struct mx_route *mx, bool *open_out)
 {
-	struct str label = u ? arena_printf(&e->arena, "upstream:%.*s", STR_ARG(via))
-			     : arena_printf(&e->arena, "mx:%.*s", STR_ARG(address_domain(recipient)));
+	struct str label = u ? arena_printf(&e->arena, "upstream:%.*s", STR_ARG(u->name)) : mx_route_name(&e->arena, mx);
 	const struct rec_stat *down = figure(e, METRIC_QUEUE_NEXTHOP_DOWN, label);
 	const struct rec_stat *used = figure(e, METRIC_QUEUE_NEXTHOP_USED, label);
-	struct str server = server_text(e, u, recipient), use = S("");
+	struct str server = server_text(e, u, mx->domain), use = S("");
 	uint64_t now = clock_now_ms();
 
 	*open_out = !down || down->value == 0;
@@ -149,8 +144,9 @@ static void consider(struct explain *e, const struct cfg_route *r, size_t i, uin
 {
 	struct via via = via_read(r->via.at[i]);
 	const struct cfg_upstream *u = config_upstream(e->c, via.name);
+	struct mx_route mx = { address_domain(recipient), (enum tls_require)r->tls, e->wish };
 	bool open;
-	struct str state = state_text(e, u, via.name, recipient, &open);
+	struct str state = state_text(e, u, &mx, &open);
 
 	if (weights > via.weight)
 		state = arena_printf(&e->arena, "%llu of %llu by %.*s: %.*s", (unsigned long long)via.weight,
@@ -189,19 +185,35 @@ static struct choice explain_next_hop(struct explain *e, const struct cfg_route 
 
 /* ---- TLS and receiver ---- */
 
-static void explain_tls(struct explain *e, const struct cfg_upstream *u)
+static void explain_tls(struct explain *e, const struct cfg_route *r, const struct cfg_upstream *u, struct str recipient)
 {
 	struct str rule = u ? arena_printf(&e->arena, "upstreams[%zu]", (size_t)(u - e->c->upstreams) + 1) : S(""), name;
 
 	if (!u) {
-		explain_step(e, "TLS", EXPLAINED_OK, S(""),
-			     S("as the domain's DANE records ask; without them where it is offered"));
+		explain_domain_tls(e, domain_canonical(&e->arena, address_domain(recipient)), (enum tls_require)r->tls,
+				   route_name(e, r));
+		return;
+	}
+	if (e->wish == TLS_WISH_REQUIRE && (u->tls == UPSTREAM_NONE || u->tls == UPSTREAM_OPPORTUNISTIC)) {
+		explain_step(
+			e, "TLS", EXPLAINED_NONE, rule,
+			arena_printf(&e->arena,
+				     "not verified: with REQUIRETLS it takes another entry of the route, or comes back (%.*s)",
+				     STR_ARG(rule)));
 		return;
 	}
 	name = u->tls_name.n > 0 ? u->tls_name : u->host;
 	if (u->tls == UPSTREAM_NONE)
 		explain_step(e, "TLS", EXPLAINED_NONE, rule,
 			     arena_printf(&e->arena, "none: all is clear text (%.*s)", STR_ARG(rule)));
+	else if (u->tls == UPSTREAM_DANE)
+		explain_step(e, "TLS", EXPLAINED_OK, rule,
+			     arena_printf(&e->arena, "required, certificate must be as the TLSA records of %.*s say (%.*s)",
+					  STR_ARG(u->host), STR_ARG(rule)));
+	else if (u->tls_fingerprints.n > 0)
+		explain_step(e, "TLS", EXPLAINED_OK, rule,
+			     arena_printf(&e->arena, "required, certificate or key must have a fingerprint of the list (%.*s)",
+					  STR_ARG(rule)));
 	else if (u->tls == UPSTREAM_OPPORTUNISTIC)
 		explain_step(e, "TLS", EXPLAINED_OK, rule,
 			     arena_printf(&e->arena, "where it is offered, no name is verified (%.*s)", STR_ARG(rule)));
@@ -243,8 +255,8 @@ void explain_path(struct explain *e, struct str recipient)
 		return;
 	choice = explain_next_hop(e, r, recipient);
 	for (size_t i = 0; i < choice.n; i++)
-		explain_tls(e, choice.upstreams[i]);
-	for (size_t i = 0; i < choice.n; i++)
+		explain_tls(e, r, choice.upstreams[i], recipient);
+	for (size_t i = 0; i < choice.n && !e->anybody; i++)
 		if (i == 0 || (choice.upstreams[i] && choice.upstreams[i]->rewrite_from))
 			explain_receiver(e, choice.upstreams[i]);
 }

@@ -3,7 +3,7 @@
 #include "headers.h"
 
 #include "posthouse/clock.h"
-#include "posthouse/dns.h"
+#include "posthouse/dns_library.h"
 #include "posthouse/log.h"
 #include "posthouse/units.h"
 
@@ -70,6 +70,7 @@ static void look_up(struct arena *a, const struct config *c, const char *resolve
 {
 	struct dns_options o = { .resolver = resolver ? str_of(resolver) : c->delivery.resolver,
 				 .trust_anchor = c->delivery.trust_anchor,
+				 .unsigned_zones = c->delivery.unsigned_zones,
 				 .ipv4 = true,
 				 .ipv6 = true };
 	struct question *questions = ARENA_ARRAY(a, struct question, in->signatures_n + 1);

@@ -24,7 +24,8 @@ struct import {
 	struct imported_list settings;
 	struct buf config; /* what is printed */
 	struct buf losses[LOSS_OTHER + 1];
-	bool unclear; /* something that decides where mail goes was not understood */
+	unsigned expanded; /* names of the value that is being read */
+	bool unclear;      /* something that decides where mail goes was not understood */
 };
 
 /* ---- import_read.c ---- */

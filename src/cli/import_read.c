@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEPTH_MAX 20 /* of $names in values */
+#define DEPTH_MAX 20   /* of $names in values … */
+#define NAMES_MAX 1000 /* … and of names that one value stands for: "x = $x$x" has no end */
 
 void import_lost(struct import *t, enum loss loss, const char *format, ...)
 {
@@ -20,6 +21,28 @@ void import_lost(struct import *t, enum loss loss, const char *format, ...)
 	buf_printf(&t->losses[loss], "# - %.*s\n", STR_ARG(utf8_shown(&t->arena, str_of(text))));
 }
 
+/* What becomes a text of the configuration is between quotes there: it must not end them. Few values have such a byte. Tabs
+ * stay: they separate words. */
+static struct str escaped(struct import *t, struct str text)
+{
+	struct str out;
+	struct buf b;
+
+	buf_init(&b, 4 * text.n + 1);
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f)
+			buf_printf(&b, "\\x%02x", c == 0 ? '?' : c);
+		else
+			buf_printf(&b, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+	}
+	out = arena_str(&t->arena, buf_view(&b));
+	buf_fini(&b);
+	return out;
+}
+
+/* `text` is escaped. */
 static void add(struct import *t, struct imported_list *rows, struct str text, char separator, unsigned line)
 {
 	size_t end = 0;
@@ -56,11 +79,11 @@ bool import_read(struct import *t, const char *path, char separator, struct impo
 			whole = arena_printf(&t->arena, "%.*s %.*s", STR_ARG(whole), STR_ARG(trimmed));
 			continue;
 		}
-		add(t, rows_out, whole, separator, first);
+		add(t, rows_out, escaped(t, whole), separator, first);
 		whole = arena_str(&t->arena, trimmed);
 		first = line;
 	}
-	add(t, rows_out, whole, separator, first);
+	add(t, rows_out, escaped(t, whole), separator, first);
 	free(text);
 	fclose(file);
 	return true;
@@ -93,7 +116,7 @@ static struct str value_of(struct import *t, struct str name, unsigned depth)
 	return str_eq(name, S("myorigin")) ? host : str_from(host, str_find(host, '.') + 1);
 }
 
-/* $name, ${name} and $(name); conditions are left as they are. */
+/* $name, ${name} and $(name); any other "$", such as that of a condition, stays, and what is behind it. */
 static struct str expand(struct import *t, struct str value, unsigned depth)
 {
 	struct str out = S("");
@@ -110,17 +133,21 @@ static struct str expand(struct import *t, struct str value, unsigned depth)
 		while (n < name.n && ((ascii_lower(name.p[n]) >= 'a' && ascii_lower(name.p[n]) <= 'z') || name.p[n] == '_' ||
 				      (name.p[n] >= '0' && name.p[n] <= '9')))
 			n++;
-		if (depth < DEPTH_MAX && n > 0 && (!closed || (n < name.n && (name.p[n] == '}' || name.p[n] == ')'))))
+		if (depth < DEPTH_MAX && t->expanded++ < NAMES_MAX && n > 0 &&
+		    (!closed || (n < name.n && (name.p[n] == '}' || name.p[n] == ')')))) {
 			out = arena_printf(&t->arena, "%.*s%.*s", STR_ARG(out), STR_ARG(value_of(t, str_head(name, n), depth)));
-		else
+			value = str_from(name, n + closed);
+		} else {
 			out = arena_printf(&t->arena, "%.*s$", STR_ARG(out));
-		value = n > 0 ? str_from(name, n + closed) : name;
+			value = str_from(value, dollar + 1);
+		}
 	}
 	return out;
 }
 
 struct str import_value(struct import *t, const char *name)
 {
+	t->expanded = 0;
 	return str_trim(value_of(t, str_of(name), 0));
 }
 
@@ -132,19 +159,21 @@ void import_origin(struct import *t, const char *name)
 		buf_printf(&t->config, "# main.cf:%u: %s\n", s->line, name);
 }
 
+/* "{x}" without its braces. */
+static struct str unbraced(struct str text)
+{
+	text = str_trim(text);
+	return text.n > 1 && text.p[0] == '{' && text.p[text.n - 1] == '}' ? str_trim(str_make(text.p + 1, text.n - 2)) : text;
+}
+
 /* "inline:{ a=b, { c = d } }" */
 static void read_inline(struct import *t, struct str text, struct imported_list *rows)
 {
 	struct str part;
 
-	text = str_trim(text);
-	text = str_head(str_from(text, 1), text.n > 1 ? text.n - 2 : 0);
-	while (str_split(&text, ',', &part)) {
-		part = str_trim(part);
-		if (part.n > 1 && part.p[0] == '{')
-			part = str_trim(str_head(str_from(part, 1), part.n - 2));
-		add(t, rows, arena_str(&t->arena, part), '=', 0);
-	}
+	text = unbraced(text);
+	while (str_split(&text, ',', &part))
+		add(t, rows, arena_str(&t->arena, unbraced(part)), '=', 0);
 }
 
 bool import_map(struct import *t, const char *name, enum loss loss, struct imported_list *rows_out)

@@ -20,16 +20,19 @@ struct routing {
 	struct imported_list passwords;
 };
 
-static struct str port_number(struct str word)
+static struct str port_number(struct import *t, struct str word)
 {
 	static const char *const names[][2] = {
 		{ "submission", "587" }, { "submissions", "465" }, { "smtps", "465" }, { "smtp", "25" }
 	};
+	uint64_t number;
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (str_eq(word, str_of(names[i][0])))
 			return str_of(names[i][1]);
-	return word.n > 0 ? word : S("25");
+	if (word.n > 0 && !str_to_u64(word, &number))
+		import_lost(t, LOSS_ROUTE, "the port \"%.*s\" has no known number: 25 is in its place", STR_ARG(word));
+	return str_to_u64(word, &number) ? word : S("25");
 }
 
 /* The number of the upstream for "[host]:port"; UPSTREAMS_MAX: there are too many. */
@@ -46,10 +49,10 @@ static size_t upstream_of(struct routing *r, struct str next_hop, struct str sen
 	*u = (struct upstream){ .next_hop = next_hop, .sender = sender, .looked_up = next_hop.p[0] != '[' };
 	if (!u->looked_up) {
 		u->host = str_head(str_from(next_hop, 1), end - 1);
-		u->port = port_number(str_from(next_hop, end + 2));
+		u->port = port_number(r->t, str_from(next_hop, end + 2));
 	} else {
 		u->host = str_head(next_hop, str_find(next_hop, ':'));
-		u->port = port_number(str_from(next_hop, u->host.n + 1));
+		u->port = port_number(r->t, str_from(next_hop, u->host.n + 1));
 	}
 	return r->n++;
 }

@@ -30,7 +30,8 @@ static void refuse_existing(struct init *t)
 					dkim,
 					t->keys[1].path,
 					t->zone,
-					t->accounts };
+					t->accounts,
+					init_path_in(t, t->state_dir, S("accounts")) };
 	struct stat st;
 
 	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
@@ -50,18 +51,25 @@ static void refuse_existing(struct init *t)
 static void make_state_dir(struct init *t)
 {
 	struct stat st;
+	const struct user *user = &t->users.of[AS_RUN_AS];
+	const char *login = init_path_in(t, t->state_dir, S("login"));
 	bool missing = lstat(t->state_dir, &st) != 0;
 	int error = 0;
 
-	if (!missing)
-		error = t->user ? directory_give(t->state_dir, t->user->pw_uid, t->user->pw_gid) : 0;
-	else
-		error = directory_make_for(t->state_dir, t->user ? t->user->pw_uid : geteuid(),
-					   t->user ? t->user->pw_gid : getegid());
+	if (missing)
+		error = directory_make_for(t->state_dir, user->uid, user->gid);
+	else if (t->users.drop)
+		error = directory_give(t->state_dir, user->uid, user->gid);
 	if (error)
 		init_fail(t, init_exit_code(error), "%s: %s", t->state_dir, strerror(error));
 	if (missing)
 		init_made(t, t->state_dir);
+	missing = lstat(login, &st) != 0;
+	error = missing ? directory_make_for(login, user->uid, user->gid) : 0;
+	if (error)
+		init_fail(t, init_exit_code(error), "%s: %s", login, strerror(error));
+	if (missing)
+		init_made(t, login);
 }
 
 static void name_files_of_domain(struct init *t)
@@ -99,7 +107,7 @@ static void make_directories(struct init *t)
 	}
 	if (t->personal.n == 0)
 		name_files_of_domain(t);
-	t->accounts = init_path_in(t, t->state_dir, S("accounts"));
+	t->accounts = init_path_in(t, t->state_dir, S("login/accounts"));
 	refuse_existing(t);
 	make_state_dir(t);
 }
@@ -112,8 +120,8 @@ static int add_account_as_user(struct init *t)
 	struct verdict v;
 	struct accounts *accounts;
 
-	if (t->user && !become_user(t->user)) {
-		fprintf(stderr, "posthouse: cannot become %s: %s\n", t->run_as, strerror(errno));
+	if (t->users.drop && !become_user(state_dir_login_user(t->state_dir, &t->users))) {
+		fprintf(stderr, "posthouse: cannot become the relay's user: %s\n", strerror(errno));
 		return EX_OSERR;
 	}
 	v = account_verifier(&t->arena, str_of(""), secret_view(&t->password), &verifier);
@@ -135,7 +143,7 @@ static void add_account(struct init *t)
 	child = fork();
 	if (child == 0)
 		_exit(add_account_as_user(t));
-	init_made(t, init_path_in(t, t->state_dir, S("accounts.lock")));
+	init_made(t, init_path_in(t, t->state_dir, S("login/accounts.lock")));
 	init_made(t, t->accounts);
 	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != EX_OK)
 		init_fail(t, child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EX_OSERR,

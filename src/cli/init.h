@@ -6,9 +6,9 @@
 
 #include "posthouse/profiles.h"
 #include "posthouse/secret.h"
+#include "posthouse/users.h"
 
 #include <openssl/evp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -40,13 +40,15 @@ struct init {
 	struct secret typed;       /* the password or the client secret, when a person has typed it; it goes into a file */
 	bool run_as_default;       /* run_as was not given */
 	bool mx;                   /* the option for direct delivery was given */
+	bool tls_reports;          /* with direct delivery: to the domains that ask for them */
 	bool asks;                 /* a person is at the terminal, and has not decided everything by options */
 	bool tries;                /* log in at the provider before anything is written */
 	struct smtp_called *tried; /* NULL: that was not done */
 	enum records_format format;
 	bool only_records; /* a format was asked for: it is the only thing that is printed of the records */
 	const char *port_starttls, *port_implicit;
-	const struct passwd *user; /* the user that the relay runs as; NULL: the user that starts it */
+	bool has_user; /* `users` have been found, as whom the relay runs when root starts it */
+	struct users users;
 	struct secret password;
 	bool password_given;
 	/* ---- DNS ---- */

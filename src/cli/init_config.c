@@ -95,6 +95,16 @@ static void write_upstream(struct init *t, FILE *file)
 	fprintf(file, " } );\nroutes = ( { via = [ \"smarthost\" ]; } );\n");
 }
 
+/* The domain has keys, so receivers believe what comes from it. */
+static void write_tls_reports(const struct init *t, FILE *file)
+{
+	if (t->tls_reports)
+		fprintf(file,
+			"# Domains that ask for it get a daily report about TLS with their servers (RFC 8460).\n"
+			"tls_report = { from = \"tls-reports@%.*s\"; };\n",
+			STR_ARG(t->domain));
+}
+
 /* RSA for all receivers, Ed25519 for those that know it; in a file that `posthouse dkim` changes from then on. */
 static void write_keys(struct init *t, FILE *file)
 {
@@ -187,5 +197,6 @@ void init_write_config(struct init *t)
 		"# What one login may send, against the thief of a password; \"hold\" would keep the rest until somebody looks.\n"
 		"//limits = { messages = [ \"200/1h\", \"1000/1d\" ]; recipients = [ \"500/1h\" ]; over = \"reject\"; };\n\n");
 	write_upstream(t, file);
+	write_tls_reports(t, file);
 	init_finish(t, file, t->config, ferror(file) == 0);
 }

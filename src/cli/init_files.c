@@ -1,4 +1,5 @@
 /* init_files.c - the files that `posthouse init` creates: when a later step fails, they are removed. */
+#include "dkim.h"
 #include "init.h"
 
 #include "posthouse/log.h"
@@ -46,6 +47,8 @@ FILE *init_create(struct init *t, const char *path, mode_t mode)
 	if (fd < 0)
 		init_fail(t, init_exit_code(errno), "%s: %s", path, strerror(errno));
 	init_made(t, path);
+	if (mode == 0600)
+		secret_made(fd);
 	file = fdopen(fd, "w");
 	if (!file)
 		init_fail(t, EX_OSERR, "%s: %s", path, strerror(errno));

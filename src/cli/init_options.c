@@ -2,6 +2,7 @@
 #include "init.h"
 
 #include "cli.h"
+#include "dkim.h"
 
 #include "posthouse/accounts.h"
 #include "posthouse/log.h"
@@ -11,7 +12,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -88,6 +91,21 @@ static const char *readable_file(struct init *t, const char *path)
 	return path;
 }
 
+/* A secret that root alone can read: the relay of the unit reads it as a member of a group, as what init writes itself. */
+static const char *secret_file(struct init *t, const char *path)
+{
+	struct stat st;
+	int fd;
+
+	path = readable_file(t, path);
+	fd = path ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 && (st.st_mode & 0077) == 0)
+		secret_made(fd);
+	if (fd >= 0)
+		close(fd);
+	return path;
+}
+
 static void read_upstream_options(struct init *t, const struct options *o, const char *upstream)
 {
 	static const char *const modes[] = { "starttls", "implicit", "opportunistic", "none" };
@@ -127,16 +145,19 @@ static void read_next_hop(struct init *t, const struct options *o)
 	const char *upstream = options_value(o, "upstream");
 
 	t->mx = options_given(o, "mx");
+	t->tls_reports = options_given(o, "tls-reports");
 	t->ca = options_value(o, "ca");
 	init_take_profile(t, o);
 	if (upstream && t->personal.n > 0 && !options_value(o, "profile"))
 		t->profile = NULL;
 	if ((upstream != NULL) + (t->profile != NULL) + t->mx > 1)
 		die(EX_USAGE, "expected one of --upstream, --profile and --mx: who takes the mail?");
+	if (t->tls_reports && (upstream || t->profile))
+		die(EX_USAGE, "--tls-reports is about mail that goes directly to its recipients' servers");
 	read_upstream_options(t, o, upstream);
 	t->ca = readable_file(t, t->ca);
-	t->password_file = readable_file(t, t->password_file);
-	t->client_secret_file = readable_file(t, t->client_secret_file);
+	t->password_file = secret_file(t, t->password_file);
+	t->client_secret_file = secret_file(t, t->client_secret_file);
 }
 
 bool init_read_user(struct init *t, const char *user)
@@ -191,7 +212,7 @@ static bool make_user(const char *name)
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
 		return false;
-	printf("Made the system user %s, as whom the relay works.\n", name);
+	printf("Made the system user %s, for the relay.\n", name);
 	return true;
 }
 
@@ -202,22 +223,30 @@ static _Noreturn void tell_no_user(const struct init *t)
 	    t->run_as, t->run_as);
 }
 
+static bool find_users(struct init *t)
+{
+	return users_find(&t->users, &t->arena, str_of(t->run_as ? t->run_as : ""));
+}
+
 void init_find_user(struct init *t)
 {
-	if (geteuid() != 0)
-		return;
-	t->user = getpwnam(t->run_as);
-	if (!t->user && !t->run_as_default)
+	t->has_user = find_users(t);
+	if (!t->has_user && !t->run_as_default)
 		tell_no_user(t);
 }
 
+/* With those that some roles have for themselves. */
 void init_make_user(struct init *t)
 {
-	if (geteuid() != 0 || t->user)
+	struct str missing;
+
+	if (t->has_user)
 		return;
-	t->user = make_user(t->run_as) ? getpwnam(t->run_as) : NULL;
-	if (!t->user)
+	if (!make_user(t->run_as) || !find_users(t))
 		tell_no_user(t);
+	while (str_split(&t->users.missing, ' ', &missing))
+		make_user(arena_cstr(&t->arena, missing));
+	find_users(t);
 }
 
 static void read_paths(struct init *t, const struct options *o, const char *config_path)

@@ -77,7 +77,7 @@ static unsigned tls_of(const char *word)
 					     [UPSTREAM_OPPORTUNISTIC] = "opportunistic",
 					     [UPSTREAM_NONE] = "none" };
 
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (strcmp(words[i], word) == 0)
 			return i;
 	return UPSTREAM_STARTTLS;

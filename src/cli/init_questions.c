@@ -97,6 +97,17 @@ static void ask_password(struct init *t)
 		t->login = arena_cstr(&t->arena, t->personal);
 }
 
+static void ask_reports(struct init *t)
+{
+	struct str question = arena_printf(&t->arena,
+					   "Daily reports about TLS, to the domains that ask for them (RFC 8460), from\n"
+					   "tls-reports@%.*s? [no]: ",
+					   STR_ARG(t->domain));
+	const char *answer = init_ask(t, arena_cstr(&t->arena, question));
+
+	t->tls_reports = answer && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
 /* Who has said by an option where the mail goes knows the other options too, and gets what they are by default. */
 void init_ask_questions(struct init *t, const struct options *o)
 {
@@ -114,4 +125,6 @@ void init_ask_questions(struct init *t, const struct options *o)
 	ask_next_hop(t);
 	if (!options_value(o, "user"))
 		ask_user(t);
+	if (!init_has_upstream(t) && !t->tls_reports)
+		ask_reports(t);
 }

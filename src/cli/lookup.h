@@ -3,7 +3,7 @@
 #define POSTHOUSE_CLI_LOOKUP_H
 
 #include "posthouse/arena.h"
-#include "posthouse/dns.h"
+#include "posthouse/dns_library.h"
 
 /* Only LOOKUP_NONE means that there is no such record; LOOKUP_UNKNOWN: no answer, or nobody was asked. */
 enum lookup_state { LOOKUP_UNKNOWN, LOOKUP_NONE, LOOKUP_THERE };

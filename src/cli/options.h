@@ -37,7 +37,8 @@ struct command_row {
 
 /* The commands themselves. */
 #define GLOBAL(...)
-#define COMMAND(NAME, ...) command_fn command_##NAME;
+#define COMMAND(NAME, ...)    command_fn command_##NAME;
+#define COMMAND_AS(NAME, ...) command_fn command_##NAME;
 #define VERB(...)
 #define OPTION(...)
 #define JSON(...)
@@ -46,6 +47,7 @@ struct command_row {
 #include "commands.def"
 #undef GLOBAL
 #undef COMMAND
+#undef COMMAND_AS
 #undef VERB
 #undef OPTION
 #undef JSON

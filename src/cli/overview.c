@@ -11,7 +11,7 @@ static size_t ask_role(struct session *s, struct overview *o, size_t i)
 	return o->calls[i] != 0;
 }
 
-/* Ask all roles at once, except console, which works since it forwards these requests. queue is asked after its store has
+/* Ask all roles at once. console works, since it forwards these requests. queue is asked after its store has
  * answered: then its figures show the state of the disk now. */
 static size_t ask_roles(struct session *s, struct overview *o)
 {
@@ -19,11 +19,11 @@ static size_t ask_roles(struct session *s, struct overview *o)
 	const char *why;
 	size_t n = 0;
 
-	for (size_t i = 0; i < o->health.n; i++)
-		if (o->roles[i].state.role == ROLE_CONSOLE)
-			o->roles[i].answers = true;
-		else if (o->roles[i].state.role != ROLE_QUEUE)
+	for (size_t i = 0; i < o->health.n; i++) {
+		o->roles[i].answers = o->roles[i].state.role == ROLE_CONSOLE;
+		if (o->roles[i].state.role != ROLE_QUEUE)
 			n += ask_role(s, o, i);
+	}
 	o->page_call = control_send(s->control, MSG_queue_page, &oldest, &why);
 	return n + (o->page_call != 0);
 }

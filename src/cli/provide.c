@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -38,17 +37,24 @@ static FILE *open_existing(const char *path)
 	return file;
 }
 
+/* The file was read: dies when what it is for was not in it. */
+static void close_existing(FILE *file, const char *path, bool found, const char *not_found)
+{
+	if (!found)
+		die(EX_CONFIG, "%s is not replaced: %s", path, ferror(file) ? strerror(errno) : not_found);
+	fclose(file);
+}
+
 /* NULL: there is none. */
 static X509 *read_certificate(const char *path)
 {
 	FILE *file = open_existing(path);
-	X509 *c = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+	X509 *c;
 
-	if (file && !c)
-		die(EX_CONFIG, "%s is not replaced: %s", path,
-		    ferror(file) ? strerror(errno) : "there is no certificate in PEM in it");
-	if (file)
-		fclose(file);
+	if (!file)
+		return NULL;
+	c = PEM_read_X509(file, NULL, NULL, NULL);
+	close_existing(file, path, c != NULL, "there is no certificate in PEM in it");
 	return c;
 }
 
@@ -57,13 +63,12 @@ static EVP_PKEY *read_key(const char *path)
 {
 	static char empty[] = ""; /* the password: nobody is asked for one */
 	FILE *file = open_existing(path);
-	EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, NULL, empty) : NULL;
+	EVP_PKEY *key;
 
-	if (file && !key)
-		die(EX_CONFIG, "%s is not replaced: %s", path,
-		    ferror(file) ? strerror(errno) : "there is no private key in PEM, without a password, in it");
-	if (file)
-		fclose(file);
+	if (!file)
+		return NULL;
+	key = PEM_read_PrivateKey(file, NULL, NULL, empty);
+	close_existing(file, path, key != NULL, "there is no private key in PEM, without a password, in it");
 	return key;
 }
 
@@ -269,82 +274,119 @@ static void need_writable(const struct config *c)
 	arena_fini(&a);
 }
 
-/* The certificate first: without it the configuration is not good, and then nothing else is touched. */
-static void provide_all(struct config *c, const char *config_path)
+static struct config *load_good(const char *config_path)
 {
 	struct config_faults faults;
+	struct config *good = config_load(config_path, &faults);
+
+	if (faults_serious(&faults)) {
+		faults_print(&faults);
+		exit(EX_CONFIG);
+	}
+	return good;
+}
+
+/* The certificate first: without it the configuration is not good, and then nothing else is touched. */
+static void provide_files(struct config *c, const char *config_path)
+{
 	struct config *good;
 
 	umask(0077);
 	need_writable(c);
 	provide_certificate(c, false);
 	provide_certificate(c, true);
-	good = config_load(config_path, &faults);
-	if (faults_serious(&faults)) {
-		faults_print(&faults);
-		exit(EX_CONFIG);
-	}
+	good = load_good(config_path);
 	if (provide_check_accounts(good) > 0)
 		exit(EX_CONFIG);
 	provide_keys(good, config_path);
-	provide_accounts(good);
 	config_free(good);
 }
 
-static void make_state_dir(const struct config *c, const struct passwd *user)
+static void make_state_dir(const struct config *c, const struct users *users)
 {
 	struct arena a = { 0 };
 	const char *path = arena_cstr(&a, c->state_dir);
-	int error = directory_make_for(path, user ? user->pw_uid : geteuid(), user ? user->pw_gid : getegid());
+	const struct user *user = &users->of[AS_RUN_AS];
+	int error = directory_make_for(path, user->uid, user->gid);
 
-	if (!error && user)
-		error = directory_give(path, user->pw_uid, user->pw_gid);
+	if (!error && users->drop)
+		error = directory_give(path, user->uid, user->gid);
 	if (error)
 		die(EX_CANTCREAT, "%s: %s", path, strerror(error));
 	arena_fini(&a);
 }
 
-/* Root's part is done by a child that is the relay's user, so that no file in state_dir belongs to root. */
-static void provide_as(const struct passwd *user, struct config *c, const char *config_path)
+static void become(const struct user *user)
+{
+	if (!become_user(user))
+		die(EX_OSERR, "cannot become %s: %s", user->name, strerror(errno));
+}
+
+/* In a child of root's. The accounts can belong to another user than the other files, who cannot read the configuration. */
+static void provide_as(const struct users *users, struct config *c, const char *config_path, bool accounts)
+{
+	struct arena a = { 0 };
+	struct config *good;
+
+	if (accounts) {
+		good = load_good(config_path);
+		become(state_dir_login_user(arena_cstr(&a, c->state_dir), users));
+		umask(0077);
+		provide_accounts(good);
+	} else {
+		become(&users->of[AS_RUN_AS]);
+		provide_files(c, config_path);
+	}
+	exit(EX_OK);
+}
+
+/* Root's part is done by children that are the relay's users, so that no file in state_dir belongs to root. */
+static void provide_as_child(const struct users *users, struct config *c, const char *config_path, bool accounts)
 {
 	int status = 0;
 	pid_t child;
 
 	fflush(NULL);
 	child = fork();
-	if (child == 0) {
-		if (!become_user(user))
-			die(EX_OSERR, "cannot become %s: %s", user->pw_name, strerror(errno));
-		provide_all(c, config_path);
-		exit(EX_OK);
-	}
+	if (child == 0)
+		provide_as(users, c, config_path, accounts);
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		die(EX_OSERR, "a child process: %s", strerror(errno));
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != EX_OK)
 		exit(WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);
 }
 
+static void provide_here(struct config *c, const char *config_path)
+{
+	struct config *good;
+
+	provide_files(c, config_path);
+	good = load_good(config_path);
+	provide_accounts(good);
+	config_free(good);
+}
+
 void provide(const char *config_path, bool serving)
 {
 	struct config_faults faults;
 	struct config *c = config_load(config_path, &faults);
-	const struct passwd *user = NULL;
 	struct arena a = { 0 };
+	struct users users;
 
 	if (serving) {
 		log_setup("master", -1);
 		log_configure(c->log.format == LOG_FORMAT_JSON, (enum log_level)c->log.level);
 	}
 	if (c->state_dir.n > 0 && c->environment) {
-		if (geteuid() == 0)
-			user = getpwnam(arena_cstr(&a, c->run_as));
-		if (geteuid() == 0 && !user)
+		if (!users_find(&users, &a, c->run_as))
 			die(EX_CONFIG, "run_as: there is no user \"%.*s\" on this machine", STR_ARG(c->run_as));
-		make_state_dir(c, user);
-		if (user)
-			provide_as(user, c, config_path);
-		else
-			provide_all(c, config_path);
+		make_state_dir(c, &users);
+		if (users.drop) {
+			provide_as_child(&users, c, config_path, false);
+			provide_as_child(&users, c, config_path, true);
+		} else {
+			provide_here(c, config_path);
+		}
 	}
 	arena_fini(&a);
 	config_free(c);

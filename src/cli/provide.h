@@ -5,7 +5,7 @@
 #include "posthouse/accounts.h"
 #include "posthouse/config.h"
 
-#define PROVIDED     "env" /* in state_dir: the accounts as the variables had them at the last start */
+#define PROVIDED     "env" /* beside the account file: the accounts as the variables had them at the last start */
 #define PROVIDE_LOCK "no variable names it any more"
 
 /* Make the certificate, the DKIM keys and the accounts that are missing, as the relay's user. Dies when the configuration has

@@ -1,9 +1,10 @@
-/* provide_accounts.c - accounts as variables name them. A second account file, state_dir/env/accounts, has them as they were at
- * the last start: so a password that has changed in a variable is told from one that a person has changed. */
+/* provide_accounts.c - accounts as variables name them. A second account file, env/accounts beside the first, has them as they
+ * were at the last start: so a password that has changed in a variable is told from one that a person has changed. */
 #include "provide.h"
 
 #include "cli.h"
 
+#include "posthouse/directory.h"
 #include "posthouse/log.h"
 
 #include <errno.h>
@@ -117,8 +118,9 @@ static void lock_others(struct providing *p)
 void provide_accounts(const struct config *c)
 {
 	struct providing p = { .config = c };
+	struct str place = directory_of(&p.arena, c->state_dir, "login");
 	const char *state = arena_cstr(&p.arena, c->state_dir),
-		   *before = arena_cstr(&p.arena, arena_printf(&p.arena, "%s/" PROVIDED, state));
+		   *before = arena_cstr(&p.arena, arena_printf(&p.arena, "%.*s/" PROVIDED, STR_ARG(place)));
 
 	if (mkdir(before, 0700) != 0 && errno != EEXIST)
 		die(EX_CANTCREAT, "%s: %s", before, strerror(errno));

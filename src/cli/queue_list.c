@@ -155,6 +155,8 @@ static void print_message(struct arena *a, uint64_t id, const struct msg_queue_s
 		printf("kept back until %.*s, as its sender wanted\n", STR_ARG(time_text(a, m->release_at)));
 	if (m->priority != PRIORITY_NORMAL)
 		printf("priority  %d\n", (int)m->priority - PRIORITY_NORMAL);
+	if (m->tls_wish.n)
+		printf("asks for  %.*s\n", STR_ARG(m->tls_wish));
 	if (m->held.n)
 		printf("held      %.*s\n", STR_ARG(utf8_shown(a, m->held)));
 	printf("recipients (%llu of %llu open)\n", (unsigned long long)m->open, (unsigned long long)m->recipients);
@@ -164,12 +166,13 @@ static json_t *message_json(uint64_t id, const struct msg_queue_shown *m)
 {
 	char text[ID_TEXT_MAX];
 
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:o, s:o, s:o}", "id", id_format(id, text),
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:o, s:o, s:o, s:o}", "id", id_format(id, text),
 			 "received_at", json_time(m->received_at), "expires_at", json_time(m->expires_at), "finished_at",
 			 json_time(m->finished_at), "login", json_text(m->login), "device", json_text(m->device), "origin",
 			 json_text(m->origin), "sender", json_text(m->sender), "size", (json_int_t)m->size, "release_at",
 			 json_time(m->release_at), "priority", (json_int_t)m->priority - PRIORITY_NORMAL, "held",
-			 json_text(m->held), "subject", json_text(m->subject), "message_id", json_text(m->message_id));
+			 json_text(m->held), "subject", json_text(m->subject), "message_id", json_text(m->message_id), "tls_wish",
+			 json_text(m->tls_wish));
 }
 
 static void show(struct session *s, uint64_t id, bool json)

@@ -147,9 +147,11 @@ static void flush(struct attempt *t)
 static void start_tls(struct attempt *t)
 {
 	struct str host = t->what->host;
-	const struct str_list names = { &host, 1 };
+	bool verify = t->what->tls != UPSTREAM_OPPORTUNISTIC;
+	const struct tls_client_options options = { .names = { &host, 1 },
+						    .demand = verify ? TLS_DEMAND_NAMES : TLS_DEMAND_NOTHING };
 
-	stream_start_client_tls(t->stream, t->tls, &names, t->what->tls != UPSTREAM_OPPORTUNISTIC);
+	stream_start_client_tls(t->stream, t->tls, &options);
 }
 
 /* ---- the message ---- */

@@ -31,6 +31,18 @@ static void print_gate(struct arena *a, const struct rec_stat *t, uint64_t now)
 		printf("down, tried again now: %.*s\n", STR_ARG(utf8_shown(a, t->text)));
 }
 
+/* Exceptions are for a time: an administrator has to take them out. */
+static void print_exceptions(struct arena *a, const struct role_told *r)
+{
+	for (size_t i = 0; i < r->stats_n; i++)
+		if (r->stats[i].metric == METRIC_RELAY_TLS_EXCEPTION)
+			printf("exception: mail to %.*s goes without DANE and MTA-STS (tls, require = \"none\")\n",
+			       STR_ARG(utf8_shown(a, r->stats[i].label)));
+		else if (r->stats[i].metric == METRIC_QUEUE_TLS_EXCEPTION)
+			printf("exception: mail by %.*s goes without DANE and MTA-STS (tls = \"none\")\n",
+			       STR_ARG(r->stats[i].label));
+}
+
 /* "12 used of 30/1m; the next one in 3 m" */
 static void print_limit(struct arena *a, const struct rec_stat *t)
 {
@@ -112,23 +124,58 @@ static struct str figure_text(struct arena *a, const struct rec_stat *t, uint64_
 		       : arena_printf(a, "%.*s, %.*s ago", STR_ARG(time_text(a, t->value)), STR_ARG(age_text(a, now - t->value)));
 }
 
-static const struct column columns[] = { { "ROLE" }, { "NO", true }, { "PROCESS" }, { "STATE" }, { "UP" } };
+/* One user for all: what a role that was broken into can do to the others is then refused by fewer walls. */
+static void print_users(struct arena *a, const struct overview *o)
+{
+	for (size_t i = 1; i < o->health.n; i++)
+		if (!str_eq(o->roles[i].state.user, o->roles[0].state.user))
+			return;
+	if (o->health.n > 1)
+		printf("all roles run as %.*s: users of their own would keep them apart better, see posthouse-operation(7)\n",
+		       STR_ARG(utf8_shown(a, o->roles[0].state.user)));
+}
+
+/* "seccomp, landlock 7, chroot, no new code, own user; without chroot" */
+static struct str walls_text(struct arena *a, const struct role_told *r)
+{
+	struct str up = S(""), missing = S("");
+
+	for (size_t i = 0; i < r->stats_n; i++) {
+		const struct rec_stat *t = &r->stats[i];
+		struct str *words = t->value ? &up : &missing;
+
+		if (t->metric != METRIC_ROLE_WALL)
+			continue;
+		*words = arena_printf(a, "%.*s%s%.*s", STR_ARG(*words), words->n ? ", " : "", STR_ARG(utf8_shown(a, t->label)));
+		if (t->value > 1)
+			*words = arena_printf(a, "%.*s %llu", STR_ARG(*words), (unsigned long long)t->value);
+	}
+	if (up.n + missing.n == 0)
+		return S("");
+	return arena_printf(a, "walls: %.*s%s%.*s", STR_ARG(up.n ? up : S("none")), missing.n ? "; without " : "",
+			    STR_ARG(missing));
+}
+
+static const struct column columns[] = { { "ROLE" }, { "NO", true }, { "PROCESS" }, { "USER" }, { "STATE" }, { "UP" } };
 
 static void add_role(struct arena *a, struct columns *table, const struct role_told *r, uint64_t now)
 {
 	columns_row(table, (struct str[]){ str_of(role_name((enum role_id)r->state.role)),
 					   arena_printf(a, "%llu", (unsigned long long)r->state.index),
 					   arena_printf(a, "pid %llu", (unsigned long long)r->state.pid),
-					   r->state.ready ? S("ready") : S("starting"),
+					   utf8_shown(a, r->state.user), r->state.ready ? S("ready") : S("starting"),
 					   arena_printf(a, "up %.*s", STR_ARG(since_text(a, now, r->state.started_at))) });
+	if (walls_text(a, r).n > 0)
+		columns_text(table, 5, walls_text(a, r));
 	for (size_t i = 0; i < r->stats_n; i++) {
 		const struct rec_stat *t = &r->stats[i];
 
-		if (is_gate(t) || t->metric == METRIC_QUEUE_NEXTHOP_USED || t->metric == METRIC_QUEUE_BREAKER)
-			continue; /* print_trouble() and print_next_hops() have shown it */
+		if (is_gate(t) || t->metric == METRIC_QUEUE_NEXTHOP_USED || t->metric == METRIC_QUEUE_BREAKER ||
+		    t->metric == METRIC_RELAY_TLS_EXCEPTION || t->metric == METRIC_QUEUE_TLS_EXCEPTION)
+			continue; /* shown above */
 		if (is_for_programs((enum metric)t->metric) || metric_is_bucket((enum metric)t->metric, t->label))
 			continue;
-		columns_text(table, 4,
+		columns_text(table, 5,
 			     arena_printf(a, "%-32.*s %.*s%s%.*s", STR_ARG(title(a, t)), STR_ARG(figure_text(a, t, now)),
 					  t->text.n ? "  " : "", STR_ARG(t->text)));
 	}
@@ -154,7 +201,9 @@ static void print_status(struct session *s, const struct overview *o, const stru
 			print_next_hops(&s->arena, &o->roles[i], now);
 		}
 		print_dropped(&s->arena, &o->roles[i], now);
+		print_exceptions(&s->arena, &o->roles[i]);
 	}
+	print_users(&s->arena, o);
 	for (size_t i = 0; i < o->health.n; i++)
 		add_role(&s->arena, &roles, &o->roles[i], now);
 	columns_print(&roles, stdout, terminal_width());
@@ -175,9 +224,10 @@ static json_t *role_json(struct session *s, const struct role_told *r)
 		if (t->text.n)
 			json_object_set_new(texts, name, json_text(t->text));
 	}
-	return json_pack("{s:s, s:I, s:I, s:b, s:b, s:o, s:o, s:o}", "role", role_name((enum role_id)r->state.role), "index",
-			 (json_int_t)r->state.index, "pid", (json_int_t)r->state.pid, "ready", (int)r->state.ready, "answers",
-			 (int)r->answers, "started_at", json_time(r->state.started_at), "figures", figures, "texts", texts);
+	return json_pack("{s:s, s:I, s:I, s:o, s:b, s:b, s:o, s:o, s:o}", "role", role_name((enum role_id)r->state.role), "index",
+			 (json_int_t)r->state.index, "pid", (json_int_t)r->state.pid, "user", json_text(r->state.user), "ready",
+			 (int)r->state.ready, "answers", (int)r->answers, "started_at", json_time(r->state.started_at), "figures",
+			 figures, "texts", texts);
 }
 
 static void print_status_json(struct session *s, const struct overview *o, const struct str *lines, size_t lines_n, uint64_t now)

@@ -19,6 +19,19 @@ static struct str tls_words(struct arena *a, struct str tls, bool of_server)
 	return arena_printf(a, "%.*s%s", STR_ARG(version), verified);
 }
 
+/* " (policy: opportunistic; validation-failure)": which TLS was demanded, and why it failed. That of an upstream is no news. */
+static struct str policy_words(struct arena *a, const struct event_fields *f)
+{
+	struct str policy = event_field(f, "tls_policy"), result = event_field(f, "tls_result");
+
+	if (str_ends(policy, S(" by upstream")))
+		policy = S("");
+	if (policy.n + result.n == 0)
+		return S("");
+	return arena_printf(a, " (%s%.*s%s%.*s)", policy.n ? "policy: " : "", STR_ARG(policy), policy.n && result.n ? "; " : "",
+			    STR_ARG(result));
+}
+
 /* ", 1.6 s"; "" when the event does not say how long the attempt took. */
 static struct str took_words(struct arena *a, const struct event_fields *f)
 {
@@ -54,8 +67,8 @@ static struct str where_words(struct arena *a, const struct event_fields *f, con
 		return route;
 	if (close < remote.n) /* without the port */
 		remote = str_head(remote, close + 1);
-	return arena_printf(a, "%.*s %s %.*s, %.*s", STR_ARG(route), to, STR_ARG(remote),
-			    STR_ARG(tls_words(a, event_field(f, "tls"), true)));
+	return arena_printf(a, "%.*s %s %.*s, %.*s%.*s", STR_ARG(route), to, STR_ARG(remote),
+			    STR_ARG(tls_words(a, event_field(f, "tls"), true)), STR_ARG(policy_words(a, f)));
 }
 
 /* The reply on a line of its own. */
@@ -124,9 +137,10 @@ struct str origin_words(const struct traced *t, struct arena *a, const struct ev
 
 static struct str accepted(const struct traced *t, struct arena *a, const struct event_fields *f)
 {
-	struct str held = event_field(f, "held");
+	struct str held = event_field(f, "held"), wish = event_field(f, "tls_wish");
 
-	return arena_printf(a, "%.*s, stored%s%s%.*s", STR_ARG(signature_words(t, a)), t->kind == KIND_MAIL ? ", 250 given" : "",
+	return arena_printf(a, "%.*s, stored%s%s%.*s%s%.*s", STR_ARG(signature_words(t, a)),
+			    t->kind == KIND_MAIL ? ", 250 given" : "", wish.n ? ", asks for " : "", STR_ARG(wish),
 			    held.n ? ", held: " : "", STR_ARG(held));
 }
 

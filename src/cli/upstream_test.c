@@ -64,6 +64,8 @@ static void print_result(struct arena *a, const char *name, const struct msg_ups
 	printf("upstream %s\n", name);
 	print_fact(a, "address", m->remote);
 	print_fact(a, "TLS", m->tls.n > 0 ? m->tls : works ? S("none: all goes in clear text") : S(""));
+	print_fact(a, "certificate", str_head(m->fingerprints, str_find(m->fingerprints, ' ')));
+	print_fact(a, "its key", str_from(m->fingerprints, str_find(m->fingerprints, ' ') + 1));
 	print_fact(a, "offers", m->extensions);
 	if (m->mechanism.n > 0)
 		print_fact(a, "login by", m->mechanism);
@@ -88,8 +90,9 @@ static json_t *result_json(struct arena *a, const char *name, const struct msg_u
 {
 	bool works = m->verdict.class == OK;
 
-	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:i, s:o, s:o, s:s, s:s, s:s, s:o, s:o}", "upstream",
-			 name, "works", (int)works, "remote", json_text(m->remote), "tls", json_text(m->tls), "extensions",
+	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:i, s:o, s:o, s:s, s:s, s:s, s:o, s:o}", "upstream",
+			 name, "works", (int)works, "remote", json_text(m->remote), "tls", json_text(m->tls), "fingerprints",
+			 words_json(m->fingerprints), "extensions",
 			 words_json(str_head(m->extensions, str_search(m->extensions, S("AUTH ")))), "mechanisms",
 			 words_json(mechanisms_of(m)), "mechanism", json_text(m->mechanism), "size", (json_int_t)m->size,
 			 "failed_at", works ? "" : place_of(m), "code", (int)m->verdict.code, "enhanced",

@@ -6,8 +6,7 @@
 #include "columns.h"
 
 #include "posthouse/accounts.h"
-
-struct passwd;
+#include "posthouse/users.h"
 
 struct user_command {
 	struct config *config;
@@ -37,7 +36,7 @@ void get_password(struct secret *password_out, bool generate, bool from_stdin);
 
 /* ---- user_change.c ---- */
 /* Become this user permanently. False: errno has the reason. */
-bool become_user(const struct passwd *user);
+bool become_user(const struct user *user);
 
 void connect_or_take_over(struct user_command *u);
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -17,42 +16,41 @@
 #include <unistd.h>
 
 /* ---- with the relay, or without ---- */
-bool become_user(const struct passwd *user)
+bool become_user(const struct user *user)
 {
-	return initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
+	return initgroups(user->name, user->gid) == 0 && setgid(user->gid) == 0 && setuid(user->uid) == 0;
 }
 
 /* Create the state directory as the first start of the relay does. */
-static void make_state_dir(const char *path, const struct passwd *user)
+static void make_state_dir(const char *path, const struct user *user)
 {
-	int error = directory_make_for(path, user ? user->pw_uid : geteuid(), user ? user->pw_gid : getegid());
+	int error = directory_make_for(path, user->uid, user->gid);
 
 	if (error)
 		die(error == EACCES || error == EPERM ? EX_NOPERM : EX_CANTCREAT, "%s: %s", path, strerror(error));
 }
 
-/* No relay runs: become its user, and keep its lock until this process ends. */
+/* No relay runs: take its lock, keep it until this process ends, and become the user whose the account file is. */
 static void take_over(struct user_command *u)
 {
-	const struct passwd *user = NULL;
-	const char *run_as = arena_cstr(&u->arena, u->config->run_as);
+	const struct user *run_as, *owner;
+	struct users users;
 	int fd;
 
-	if (geteuid() == 0) {
-		user = getpwnam(run_as);
-		if (!user)
-			die(EX_CONFIG, "run_as: there is no user \"%s\" on this machine", run_as);
-	}
-	make_state_dir(u->state_dir, user);
-	if (user && !become_user(user))
-		die(EX_OSERR, "cannot become %s: %s", run_as, strerror(errno));
-	fd = open(arena_cstr(&u->arena, arena_printf(&u->arena, "%s/lock", u->state_dir)),
-		  O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (!users_find(&users, &u->arena, u->config->run_as))
+		die(EX_CONFIG, "run_as: there is no user \"%.*s\" on this machine", STR_ARG(u->config->run_as));
+	run_as = &users.of[AS_RUN_AS];
+	make_state_dir(u->state_dir, run_as);
+	fd = directory_open_file_as(arena_cstr(&u->arena, arena_printf(&u->arena, "%s/lock", u->state_dir)), run_as->uid,
+				    run_as->gid);
 	if (fd < 0)
 		die(errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "%s/lock: %s", u->state_dir, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 		die(EX_TEMPFAIL, "%s is in use, but no relay answers at %.*s: is it just starting or ending?", u->state_dir,
 		    STR_ARG(u->config->control));
+	owner = state_dir_login_user(u->state_dir, &users);
+	if (users.drop && !become_user(owner))
+		die(EX_OSERR, "cannot become %s: %s", owner->name, strerror(errno));
 }
 
 void connect_or_take_over(struct user_command *u)

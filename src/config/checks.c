@@ -2,6 +2,7 @@
  * already. */
 #include "loader.h"
 
+#include "posthouse/address.h"
 #include "posthouse/mail.h"
 #include "posthouse/names.h"
 #include "posthouse/units.h"
@@ -152,6 +153,32 @@ static void check_queue(struct loader *l)
 		warning(l, s, "queue.warn_after: nobody will be warned: mail is returned after queue.lifetime already");
 }
 
+/* RFC 8460 3: reports without a signature of the domain that reports are ignored; 5.3: that domain is the one of the contact. */
+static void check_tls_report(struct loader *l)
+{
+	struct cfg_tls_report *t = &l->config->tls_report;
+	struct dkim_key keys[DKIM_KEYS_MAX];
+	struct str domain = address_domain(t->from);
+
+	if (t->from.n == 0) {
+		if (t->org.n > 0 || t->contact.n > 0)
+			warning(l, setting_near(l, "tls_report"), "tls_report: there are no reports without tls_report.from");
+		return;
+	}
+	if (t->contact.n == 0)
+		t->contact = t->from;
+	if (t->org.n == 0)
+		t->org = domain;
+	if (config_dkim_keys(l->arena, l->config, domain, keys) == 0)
+		warning(l, setting_near(l, "tls_report.from"),
+			"tls_report.from: there is no key for \"%.*s\" in sign; reports that are not signed are ignored, so none "
+			"is sent by mail",
+			STR_ARG(domain));
+	if (!str_ieq(address_domain(t->contact), domain))
+		warning(l, setting_near(l, "tls_report.contact"),
+			"tls_report.contact: some receivers want an address of \"%.*s\", as in tls_report.from", STR_ARG(domain));
+}
+
 void checks_run(struct loader *l)
 {
 	struct config *c = l->config;
@@ -167,7 +194,9 @@ void checks_run(struct loader *l)
 	check_sign(l);
 	upstreams_check(l);
 	routes_check(l);
+	tls_check(l);
 	check_queue(l);
 	check_delivery(l);
 	check_doctor(l);
+	check_tls_report(l);
 }

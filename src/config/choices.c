@@ -5,10 +5,22 @@
 #include "posthouse/mail.h"
 
 const struct choice listen_tls_choices[] = { { "starttls", LISTEN_STARTTLS }, { "implicit", LISTEN_IMPLICIT }, { NULL } };
-const struct choice upstream_tls_choices[] = { { "implicit", UPSTREAM_IMPLICIT },
-					       { "starttls", UPSTREAM_STARTTLS },
-					       { "opportunistic", UPSTREAM_OPPORTUNISTIC },
-					       { "none", UPSTREAM_NONE },
+const struct choice upstream_tls_choices[] = {
+	{ "implicit", UPSTREAM_IMPLICIT }, { "starttls", UPSTREAM_STARTTLS }, { "opportunistic", UPSTREAM_OPPORTUNISTIC },
+	{ "none", UPSTREAM_NONE },         { "dane", UPSTREAM_DANE },         { NULL }
+};
+const struct choice tls_require_choices[] = { { "none", TLS_REQUIRE_NONE },
+					      { "encrypted", TLS_REQUIRE_ENCRYPTED },
+					      { "verified", TLS_REQUIRE_VERIFIED },
+					      { "dane", TLS_REQUIRE_DANE },
+					      { NULL } };
+const struct choice route_tls_choices[] = {
+	{ "", TLS_REQUIRE_DEFAULT },          { "none", TLS_REQUIRE_NONE }, { "encrypted", TLS_REQUIRE_ENCRYPTED },
+	{ "verified", TLS_REQUIRE_VERIFIED }, { "dane", TLS_REQUIRE_DANE }, { NULL }
+};
+const struct choice delivery_tls_choices[] = { { "opportunistic", TLS_REQUIRE_DEFAULT },
+					       { "encrypted", TLS_REQUIRE_ENCRYPTED },
+					       { "verified", TLS_REQUIRE_VERIFIED },
 					       { NULL } };
 const struct choice tls_version_choices[] = { { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 }, { NULL } };
 const struct choice mechanism_choices[] = { { "PLAIN" }, { "LOGIN" }, { "SCRAM-SHA-256" }, { "SCRAM-SHA-256-PLUS" }, { NULL } };
@@ -35,6 +47,7 @@ const struct choice oauth_grant_choices[] = { { "refresh_token", GRANT_REFRESH_T
 					      { "service_account", GRANT_SERVICE_ACCOUNT },
 					      { "command", GRANT_COMMAND },
 					      { NULL } };
+const struct choice sandbox_choices[] = { { "on", SANDBOX_ON }, { "off", SANDBOX_OFF }, { NULL } };
 const struct choice log_format_choices[] = { { "logfmt", LOG_FORMAT_LOGFMT }, { "json", LOG_FORMAT_JSON }, { NULL } };
 const struct choice log_level_choices[] = {
 	{ "debug", LOG_DEBUG }, { "info", LOG_INFO }, { "warning", LOG_WARNING }, { "error", LOG_ERROR }, { NULL }

@@ -113,7 +113,7 @@ static const char *own_address_in(struct str network, char text[NI_MAXHOST])
 	const char *found = NULL;
 
 	if (getifaddrs(&all) != 0)
-		return NULL; /* then there is nothing to compare with */
+		return NULL; /* nothing to compare with: so in the unit of systemd, which has no netlink */
 	for (struct ifaddrs *a = all; a && !found; a = a->ifa_next) {
 		sa_family_t family = a->ifa_addr ? a->ifa_addr->sa_family : AF_UNSPEC;
 		socklen_t n = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);

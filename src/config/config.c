@@ -1,6 +1,8 @@
 /* config.c - look-ups in a configuration, its end, and what differs between two. */
 #include "schema.h"
 
+#include "posthouse/address.h"
+#include "posthouse/names.h"
 #include "posthouse/sasl.h"
 #include "posthouse/secret.h"
 
@@ -78,6 +80,42 @@ size_t config_dkim_keys(struct arena *a, const struct config *c, struct str doma
 							   .selector = arena_str(a, c->sign[i].selector),
 							   .algorithm = (enum dkim_algorithm)c->sign[i].algorithm,
 							   .oversign = c->sign[i].oversign };
+	return n;
+}
+
+/* The last two labels of a domain. */
+static struct str organisation(struct str domain)
+{
+	size_t last = str_rfind(domain, '.'), before = str_rfind(str_head(domain, last), '.');
+
+	return last < domain.n && before < last ? str_from(domain, before + 1) : domain;
+}
+
+/* Could a signature of `domain` seem to be one of an author (DMARC's relaxed alignment, RFC 7489 3.1.1)? Without a list of
+ * public suffixes two labels in common are enough for a yes, which costs a signature that says little. */
+static bool is_aligned(struct arena *a, struct str domain, const struct str_list *authors)
+{
+	for (size_t i = 0; i < authors->n; i++) {
+		struct str author = domain_canonical(a, address_domain(authors->at[i]));
+
+		if (str_ieq(organisation(author), organisation(domain)))
+			return true;
+	}
+	return false;
+}
+
+size_t config_author_keys(struct arena *a, const struct config *c, const struct str_list *authors,
+			  const struct str_list *resenders, struct dkim_key *keys_out)
+{
+	const struct str_list *who = resenders ? resenders : authors;
+	size_t n = 0;
+
+	for (size_t i = 0; i < who->n && n == 0; i++) {
+		struct str domain = domain_canonical(a, address_domain(who->at[i]));
+
+		if (!resenders || !is_aligned(a, domain, authors))
+			n = config_dkim_keys(a, c, domain, keys_out);
+	}
 	return n;
 }
 

@@ -66,7 +66,8 @@ static bool is_of_service(struct str name, struct str value)
 static bool is_for_tests(struct str name)
 {
 #ifdef POSTHOUSE_CRASH_POINTS
-	static const char *const names[] = { "POSTHOUSE_CRASH", "POSTHOUSE_CLOCK", "POSTHOUSE_SLOW", "POSTHOUSE_DOCTOR_DAY_MS" };
+	static const char *const names[] = { "POSTHOUSE_CRASH",         "POSTHOUSE_CLOCK", "POSTHOUSE_SLOW",
+					     "POSTHOUSE_DOCTOR_DAY_MS", "POSTHOUSE_TRY",   "POSTHOUSE_WITHOUT" };
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (str_eq(name, str_of(names[i])))

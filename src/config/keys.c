@@ -184,20 +184,38 @@ static void load_certificate(struct loader *l, size_t i, bool *read_out, bool *o
 	ERR_clear_error();
 }
 
+/* Vault signs handshakes with these kinds (vault/client_keys.c). */
+static bool is_kind_of_client(X509 *certificate)
+{
+	EVP_PKEY *key = X509_get0_pubkey(certificate);
+	char curve[20] = "";
+
+	if (!key || EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "ED25519"))
+		return key != NULL;
+	EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL);
+	return strcmp(curve, "prime256v1") == 0 || strcmp(curve, "secp384r1") == 0 || strcmp(curve, "secp521r1") == 0;
+}
+
 /* Our certificate at an upstream; upstreams.c has said when one of the two keys is missing. */
 static void load_client_certificate(struct loader *l, size_t i)
 {
 	struct cfg_upstream *u = &l->config->upstreams[i];
+	struct pair p = { .chain_at = setting_near(l, "upstreams.[%zu].certificate", i),
+			  .key_at = setting_near(l, "upstreams.[%zu].certificate_key", i),
+			  .chain_name = "upstreams.certificate",
+			  .key_name = "upstreams.certificate_key",
+			  .chain = u->certificate,
+			  .key = u->certificate_key,
+			  .chain_pem = &u->certificate_pem,
+			  .key_pem = &u->certificate_key_pem };
+	X509 *certificate;
 
-	if (u->certificate.n > 0 && u->certificate_key.n > 0)
-		X509_free(load_pair(l, &(struct pair){ .chain_at = setting_near(l, "upstreams.[%zu].certificate", i),
-						       .key_at = setting_near(l, "upstreams.[%zu].certificate_key", i),
-						       .chain_name = "upstreams.certificate",
-						       .key_name = "upstreams.certificate_key",
-						       .chain = u->certificate,
-						       .key = u->certificate_key,
-						       .chain_pem = &u->certificate_pem,
-						       .key_pem = &u->certificate_key_pem }));
+	if (u->certificate.n == 0 || u->certificate_key.n == 0)
+		return;
+	certificate = load_pair(l, &p);
+	if (certificate && !is_kind_of_client(certificate))
+		fault(l, p.key_at, "%s: expected a key of the kind RSA, EC (P-256, P-384 or P-521) or Ed25519", p.key_name);
+	X509_free(certificate);
 }
 
 /* Clients know us by our name: one of the certificates has to bear it. */
@@ -244,6 +262,18 @@ static void load_ca(struct loader *l, const config_setting_t *s, const char *key
 		fault(l, s, "%s: expected certificates in PEM form in %.*s", key, STR_ARG(path));
 }
 
+/* Of the tickets by which queue knows again who is logged in. */
+static void make_session_secret(struct loader *l)
+{
+	char *secret = arena_alloc(l->arena, TICKET_RANDOM_BYTES);
+
+	if (RAND_bytes((unsigned char *)secret, TICKET_RANDOM_BYTES) == 1)
+		l->config->ticket_secret = str_make(secret, TICKET_RANDOM_BYTES);
+	else
+		fault(l, NULL, "no random numbers for tickets of sessions: %s", ERR_reason_error_string(ERR_peek_error()));
+	ERR_clear_error();
+}
+
 /* All submission processes get the same, so that a session of one can be resumed at another. */
 static void make_ticket_secret(struct loader *l)
 {
@@ -261,10 +291,14 @@ static void make_ticket_secret(struct loader *l)
 void keys_load(struct loader *l)
 {
 	make_ticket_secret(l);
+	make_session_secret(l);
 	load_certificates(l);
 	for (size_t i = 0; i < l->config->sign_n; i++)
 		load_sign_key(l, i);
 	load_ca(l, setting_near(l, "https.ca"), "https.ca", l->config->https.ca, &l->config->https.ca_pem);
+	for (size_t i = 0; i < l->config->tls_n; i++)
+		load_ca(l, setting_near(l, "tls.[%zu].ca", i), "tls.ca", l->config->tls[i].demand.ca,
+			&l->config->tls[i].demand.ca_pem);
 	for (size_t i = 0; i < l->config->upstreams_n; i++) {
 		struct cfg_upstream *u = &l->config->upstreams[i];
 

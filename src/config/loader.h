@@ -157,6 +157,9 @@ void oauth_check(struct loader *l, size_t i);
 /* ---- routes.c: the default route, then checks of all routes; after upstreams_check() ---- */
 void routes_check(struct loader *l);
 
+/* ---- tls_demands.c: what the TLS of the servers of domains must be; after routes_check() ---- */
+void tls_check(struct loader *l);
+
 /* ---- keys.c: files with keys and certificates; the only place that knows OpenSSL ---- */
 void keys_load(struct loader *l);
 bool key_is_rsa(struct str pem); /* a private key, without passphrase */

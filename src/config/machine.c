@@ -3,10 +3,10 @@
 #include "posthouse/config.h"
 #include "posthouse/directory.h"
 #include "posthouse/log.h"
+#include "posthouse/users.h"
 
 #include <errno.h>
 #include <grp.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -71,16 +71,16 @@ static void hear_child(struct look *l, int fd)
 
 typedef int (*try_fn)(struct look *l, const char *path, int mode);
 
-static int try_in_child(struct look *l, const struct passwd *user, try_fn try, const char *path, int mode, int fd)
+static int try_in_child(struct look *l, const struct user *user, try_fn try, const char *path, int mode, int fd)
 {
 	l->told = tell_parent;
 	l->ctx = &fd;
-	return setgroups(0, NULL) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0 ? try(l, path, mode) : EPERM;
+	return user_become(user) ? try(l, path, mode) : EPERM;
 }
 
 /* Root is allowed to do everything, so a child becomes the user for good, as the roles do, and tries. Without a user this process
  * tries. -1: no child could be made. */
-static int try_as(struct look *l, const struct passwd *user, try_fn try, const char *path, int mode)
+static int try_as(struct look *l, const struct user *user, try_fn try, const char *path, int mode)
 {
 	int status = 0, ends[2];
 	pid_t child;
@@ -105,17 +105,15 @@ static int try_access(struct look *l, const char *path, int mode)
 	return access(path, mode) == 0 ? 0 : errno;
 }
 
-/* The relay's files in the state directory must belong to the user too: a command that root ran can have left files of root.
- * Other files, such as lost+found of a volume, do not matter. */
-static unsigned check_state_entries(struct look *l, const char *path)
+/* The relay's files must belong to their users too: a command that root ran can have left files of root. Other files, such as
+ * lost+found of a volume, do not matter. */
+static unsigned check_files(struct look *l, const char *path, const char *const *names)
 {
-	static const char *const own_files[] = { "lock",     "accounts",     "accounts.lock", "accounts.used", "login.key",
-						 "queue.db", "queue.db-wal", "queue.db-shm",  "large",         "reserve" };
 	struct arena *a = &l->config->arena;
 	unsigned n = 0;
 
-	for (size_t i = 0; i < sizeof(own_files) / sizeof(own_files[0]); i++) {
-		const char *file = arena_cstr(a, arena_printf(a, "%s/%s", path, own_files[i]));
+	for (; *names; names++) {
+		const char *file = arena_cstr(a, arena_printf(a, "%s/%s", path, *names));
 
 		if (access(file, R_OK | W_OK) != 0 && errno != ENOENT)
 			n += complain(l, "state_dir", file,
@@ -124,13 +122,35 @@ static unsigned check_state_entries(struct look *l, const char *path)
 	return n;
 }
 
+static unsigned check_directory(struct look *l, const char *path, int mode, const char *const *names)
+{
+	if (access(path, mode) != 0)
+		return complain(l, "state_dir", path, "cannot be used: %s", strerror(errno));
+	return check_files(l, path, names);
+}
+
 /* The number of faults for the user of this process. */
 static int try_state_dir(struct look *l, const char *path, int mode)
 {
-	unsigned n = access(path, mode) != 0 ? complain(l, "state_dir", path, "cannot be used: %s", strerror(errno))
-					     : check_state_entries(l, path);
+	static const char *const files[] = { "lock",     "accounts",     "accounts.lock", "accounts.used", "login.key",
+					     "queue.db", "queue.db-wal", "queue.db-shm",  "large",         "reserve",
+					     NULL };
 
-	return (int)n;
+	return (int)check_directory(l, path, mode, files);
+}
+
+static int try_login_dir(struct look *l, const char *path, int mode)
+{
+	static const char *const files[] = { "accounts", "accounts.lock", "accounts.used", "login.key", NULL };
+
+	return (int)check_directory(l, path, mode, files);
+}
+
+static int try_own_dir(struct look *l, const char *path, int mode)
+{
+	static const char *const none[] = { NULL };
+
+	return (int)check_directory(l, path, mode, none);
 }
 
 /* serve makes a missing directory, but only the last part of the path. */
@@ -146,20 +166,64 @@ static unsigned check_parent(struct look *l, const char *key, const char *path)
 
 /* Is it a directory that others can change? A volume of a container is often so, and nobody else is in there; one that belongs to
  * another user, and to the relay by one of its groups, was given so by the orchestrator. */
-static bool is_open_to_others(const struct stat *st, const struct passwd *user)
+static bool is_open_to_others(const struct stat *st, const struct user *user)
 {
+	bool settled = st->st_uid == 0 && (st->st_mode & S_ISVTX); /* state_dir_settle() makes it so */
 	bool given = !user && st->st_uid != geteuid() && (st->st_gid == getegid() || group_member(st->st_gid));
 
-	return st->st_mode & (given ? 0002 : 0022);
+	return st->st_mode & (settled || given ? 0002 : 0022);
 }
 
-static unsigned check_state_dir(struct look *l, const struct passwd *user)
+/* The number of faults. */
+static unsigned try_directory(struct look *l, const struct user *user, try_fn try, const char *path)
 {
+	int n = try_as(l, user, try, path, R_OK | W_OK | X_OK);
+
+	return n < 0 ? complain(l, "run_as", user->name, "could not be tried") : (unsigned)n;
+}
+
+/* Those of state_dir_settle(), which gives them to their users; so they are tried as the user who has them now. */
+static unsigned check_role_directories(struct look *l, const struct users *users, const char *state_dir)
+{
+	static const struct {
+		const char *name;
+		try_fn try;
+	} all[] = {
+		{ "login", try_login_dir }, { "tokens", try_own_dir }, { "doctor", try_own_dir }, { "tlspolicy", try_own_dir }
+	};
+	struct arena *a = &l->config->arena;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		const char *path = arena_cstr(a, arena_printf(a, "%s/%s", state_dir, all[i].name));
+		struct user user = users->of[AS_RUN_AS];
+		struct stat st;
+
+		if (lstat(path, &st) != 0)
+			continue;
+		if (st.st_uid != 0)
+			user = (struct user){ .name = all[i].name, .uid = st.st_uid, .gid = st.st_gid };
+		n += try_directory(l, users->drop ? &user : NULL, all[i].try, path);
+	}
+	return n;
+}
+
+static void warn_left_over(struct look *l, const char *state_dir)
+{
+	struct config *c = l->config;
+	struct str files = state_dir_left_over(state_dir, &c->arena);
+
+	if (files.n > 0)
+		l->told(l->ctx, c, "state_dir", arena_cstr(&c->arena, files), STATE_DIR_LEFT_OVER, true);
+}
+
+static unsigned check_state_dir(struct look *l, const struct users *users)
+{
+	const struct user *user = users->drop ? &users->of[AS_RUN_AS] : NULL;
 	struct config *c = l->config;
 	const char *path = arena_cstr(&c->arena, c->state_dir), *unsafe;
 	struct statfs fs;
 	struct stat st;
-	int n;
 
 	if (stat(path, &st) != 0)
 		return errno == ENOENT ? check_parent(l, "state_dir", path)
@@ -177,8 +241,8 @@ static unsigned check_state_dir(struct look *l, const struct passwd *user)
 					     "mode %04o: others than the relay's user can remove what is in it; 0700 is better",
 					     (unsigned)st.st_mode & 07777)),
 			true);
-	n = try_as(l, user, try_state_dir, path, R_OK | W_OK | X_OK);
-	return n < 0 ? complain(l, "run_as", user->pw_name, "could not be tried") : (unsigned)n;
+	warn_left_over(l, path);
+	return try_directory(l, user, try_state_dir, path) + check_role_directories(l, users, path);
 }
 
 /* serve binds the socket before it drops root. */
@@ -215,8 +279,9 @@ static const struct {
 	{ "sasldb", "sasldb_path", "/etc/sasldb2", R_OK, "expected a file that the relay's user may read, made by saslpasswd2" },
 };
 
-static void look_at_backend(struct look *l, const struct passwd *user)
+static void look_at_backend(struct look *l, const struct users *users)
 {
+	const struct user *user = users->drop ? &users->of[AS_LOGIN] : NULL;
 	struct config *c = l->config;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -232,7 +297,7 @@ static void look_at_backend(struct look *l, const struct passwd *user)
 }
 
 /* Mail is dropped while the relay does not run, so a directory that cannot be used is told before it is needed. */
-static void look_at_drop(struct look *l, const struct passwd *user)
+static void look_at_drop(struct look *l, const struct users *users)
 {
 	struct config *c = l->config;
 	const char *path = arena_cstr(&c->arena, c->local.drop), *why = NULL;
@@ -242,7 +307,7 @@ static void look_at_drop(struct look *l, const struct passwd *user)
 		return;
 	if (!S_ISDIR(st.st_mode))
 		why = "is not a directory, so nobody can drop mail there";
-	else if (st.st_uid != (user ? user->pw_uid : geteuid()))
+	else if (st.st_uid != users->of[AS_RUN_AS].uid)
 		why = "belongs to another user than run_as, so what is dropped there is not sent";
 	else if ((st.st_mode & 07777) != 01733)
 		why = "expected the mode 1733: every user can drop mail, and nobody see or remove that of others";
@@ -252,20 +317,16 @@ static void look_at_drop(struct look *l, const struct passwd *user)
 
 unsigned machine_look(struct config *c, machine_fault_fn told, void *ctx)
 {
-	const struct passwd *user = NULL;
-	const char *run_as = arena_cstr(&c->arena, c->run_as);
 	struct look l = { c, told, ctx };
+	struct users users;
 
-	if (geteuid() == 0) {
-		user = getpwnam(run_as);
-		if (!user)
-			return complain(&l, "run_as", run_as,
-					"is no user of this machine; expected one, for example made by: adduser --system --group "
-					"posthouse");
-	}
-	look_at_backend(&l, user);
-	look_at_drop(&l, user);
-	return check_state_dir(&l, user) + check_control(&l);
+	if (!users_find(&users, &c->arena, c->run_as))
+		return complain(&l, "run_as", arena_cstr(&c->arena, c->run_as),
+				"is no user of this machine; expected one, for example made by: adduser --system --group "
+				"posthouse");
+	look_at_backend(&l, &users);
+	look_at_drop(&l, &users);
+	return check_state_dir(&l, &users) + check_control(&l);
 }
 
 static void print(void *ctx, const struct config *c, const char *key, const char *path, const char *text, bool warning)

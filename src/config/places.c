@@ -38,14 +38,3 @@ bool config_place(const struct config *c, struct arena *a, struct str path, size
 	config_destroy(&tree);
 	return entry != NULL;
 }
-
-size_t config_entries(const struct config *c, const char *path)
-{
-	config_t tree;
-	const config_setting_t *list = read_list(c, &tree, str_of(path));
-	size_t n = list ? (size_t)config_setting_length(list) : 0;
-
-	wipe_tree(config_root_setting(&tree));
-	config_destroy(&tree);
-	return n;
-}

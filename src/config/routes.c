@@ -159,6 +159,23 @@ static void check_via(struct loader *l, size_t i)
 	}
 }
 
+static bool has_direct(const struct str_list *via)
+{
+	for (size_t i = 0; i < via->n; i++)
+		if (str_eq(via_read(via->at[i]).name, S(DIRECT)))
+			return true;
+	return false;
+}
+
+static void check_tls(struct loader *l, size_t i)
+{
+	const struct cfg_route *r = &l->config->routes[i];
+
+	if (r->tls != TLS_REQUIRE_DEFAULT && r->via.n > 0 && !has_direct(&r->via))
+		fault(l, setting_near(l, "routes.[%zu].tls", i - l->made_routes),
+		      "routes.tls: expected \"mx\" in via beside it; the TLS of an upstream is what upstreams.tls says");
+}
+
 /* The relay knows logins with their realm, so a bare name in a route gets the realm. */
 static void complete_users(struct loader *l, size_t i)
 {
@@ -208,7 +225,7 @@ static void check_reach(struct loader *l, bool given)
 				"routes: this one is never reached: element %zu of the list matches all mail", all + 1 - made);
 }
 
-/* Is the upstream on some route that can be reached? */
+/* Is the upstream, or direct delivery, on some route that can be reached? */
 static bool is_used(const struct config *c, struct str name)
 {
 	size_t all = find_catch_all(c);
@@ -238,10 +255,19 @@ void routes_check(struct loader *l)
 	if (!given)
 		default_route(l);
 	make_routes(l);
+	c->delivery.uses_dane = c->delivery.dane && is_used(c, S(DIRECT));
 	for (size_t i = l->made_routes; i < c->routes_n; i++) {
 		check_via(l, i);
+		check_tls(l, i);
 		complete_users(l, i);
+		c->routes[i].place = given ? i - l->made_routes + 1 : 0;
+		c->delivery.uses_dane = c->delivery.uses_dane || c->routes[i].tls == TLS_REQUIRE_DANE;
 	}
+	c->delivery.uses_mta_sts = c->delivery.mta_sts && is_used(c, S(DIRECT));
+	for (size_t i = 0; i < c->tls_n; i++)
+		c->delivery.uses_dane = c->delivery.uses_dane || c->tls[i].demand.require == TLS_REQUIRE_DANE;
+	for (size_t i = 0; i < c->upstreams_n; i++)
+		c->delivery.uses_dane = c->delivery.uses_dane || c->upstreams[i].tls == UPSTREAM_DANE;
 	/* after another fault the rules are not those that were meant */
 	if (c->routes_n > 0 && !l->serious) {
 		check_reach(l, given);

@@ -30,17 +30,25 @@ const struct key config_keys[] = {
 	  "The administrator's address: gets notifications, and reports that cannot be sent to a sender.",
 	  .format = &format_mailbox,
 	  .example = "postmaster@example.org" },
-	{ "report_sender", CFG_TEXT, AT(report_sender), NULL, NO_BOUNDS, QUEUE | DOCTOR | PICKUP, RELOADABLE,
+	{ "report_sender", CFG_TEXT, AT(report_sender), NULL, NO_BOUNDS, SUBMISSION | QUEUE | DOCTOR | PICKUP, RELOADABLE,
 	  "The address in From of reports and notifications, and their envelope sender through upstreams; direct delivery keeps "
 	  "the null sender <> (RFC 3464) until that is refused. They are signed when the domain of this address has a key in "
 	  "sign. Without this key: mailer-daemon@ the first of these domains that has a key in sign (hostname, the domains "
 	  "above it, the domain of postmaster), and the null sender.", .format = &format_mailbox,
 	  .example = "mailer-daemon@example.org" },
-	{ "state_dir", CFG_TEXT, AT(state_dir), "/var/lib/posthouse", NO_BOUNDS, LOGIN | VAULT | QUEUE | CONSOLE | DOCTOR, PATH,
+	{ "state_dir", CFG_TEXT, AT(state_dir), "/var/lib/posthouse", NO_BOUNDS,
+	  LOGIN | VAULT | QUEUE | CONSOLE | DOCTOR | TLSPOLICY, PATH,
 	  "Queue, large messages and accounts. It must be on a disk: a tmpfs or a network file system is refused.",
 	  .format = &format_path },
 	{ "run_as", CFG_TEXT, AT(run_as), "posthouse", NO_BOUNDS, CONSOLE, 0,
-	  "The user that the roles run as when the relay is started as root; ignored otherwise.", .format = &format_name },
+	  "The user that the roles run as when the relay is started as root; ignored otherwise. Where the machine has them, the "
+	  "user with \"-net\" behind this name takes the roles that talk to others, that with \"-key\" the one that signs, and "
+	  "that with \"-login\" the one that checks passwords: see posthouse-operation(7).",
+	  .format = &format_name },
+	{ "sandbox", CFG_ENUM, AT(sandbox), "on", NO_BOUNDS, EVERY, 0,
+	  "Whether each role gives up all that it does not need before it serves anybody: system calls, files, ports, new "
+	  "programs. What the kernel or a container does not know is left out; posthouse status shows what holds. \"off\" is for "
+	  "finding faults, with strace or a debugger.", .choices = sandbox_choices },
 	{ "shutdown_grace", CFG_TIME, AT(shutdown_grace_ms), "8s", "0s", "10m", 0, RELOADABLE,
 	  "Time that open sessions and deliveries get to finish when the relay is stopped; after it they are broken off, and "
 	  "the mail is tried again later. Containers are killed after 10 s." },
@@ -48,7 +56,7 @@ const struct key config_keys[] = {
 	{ "listen", CFG_LIST, COUNTED(listen, listen_n),
 	  "( { address = \"*\"; port = 587; tls = \"starttls\"; }, { address = \"*\"; port = 465; tls = \"implicit\"; } )",
 	  NO_BOUNDS,
-	  SUBMISSION | RELAY | DOCTOR,
+	  SUBMISSION | LOGIN | RELAY | DOCTOR,
 	  0, "Addresses and ports where clients connect.", .element_size = sizeof(struct cfg_listen) },
 	{ "listen[].address", CFG_TEXT, IN(cfg_listen, address), "*", NO_BOUNDS, SUBMISSION | DOCTOR, 0,
 	  "\"*\" is every address of the machine, IPv4 and IPv6.", .format = &format_address },
@@ -59,7 +67,7 @@ const struct key config_keys[] = {
 	  .example = "starttls" },
 	{ "listen[].max_connections", CFG_INT, IN(cfg_listen, max_connections), "0", "0", "1000000", SUBMISSION, 0,
 	  "Connections to this port at once; 0: only the common limit (submission.sessions)." },
-	{ "listen[].proxy_protocol", CFG_TEXTS, ARRAY_IN(cfg_listen, proxy_protocol), NULL, NO_BOUNDS, SUBMISSION, 0,
+	{ "listen[].proxy_protocol", CFG_TEXTS, ARRAY_IN(cfg_listen, proxy_protocol), NULL, NO_BOUNDS, SUBMISSION | LOGIN, 0,
 	  "Networks of load balancers that send the PROXY header (version 1 or 2): connections from there are served only with "
 	  "the header, which gives the client's address. From other networks the header is an unknown command.",
 	  .format = &format_network,
@@ -97,6 +105,7 @@ const struct key config_keys[] = {
 
 	{ "gateways", CFG_TEXTS, ARRAY(gateways), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 	{ "tls_ticket_secret", CFG_SECRET, AT(tls_ticket_secret), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
+	{ "ticket_secret", CFG_SECRET, AT(ticket_secret), NULL, NO_BOUNDS, QUEUE, RELOADABLE | FILLED, "" },
 
 	{ "auth", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How clients log in.",
 	  .example = "{ backend = \"accounts\"; realm = \"example.org\"; }" },
@@ -106,7 +115,7 @@ const struct key config_keys[] = {
 	{ "auth.backend", CFG_TEXT, AT(auth.backend), "accounts", NO_BOUNDS, LOGIN, 0,
 	  "Where passwords are checked: the account file in state_dir, or a back-end of Cyrus SASL.",
 	  .choices = backend_choices },
-	{ "auth.realm", CFG_TEXT, AT(auth.realm), NULL, NO_BOUNDS, SUBMISSION | LOGIN | CONSOLE | DOCTOR, LOWER_CASE,
+	{ "auth.realm", CFG_TEXT, AT(auth.realm), NULL, NO_BOUNDS, SUBMISSION | LOGIN | QUEUE | CONSOLE | DOCTOR, LOWER_CASE,
 	  "The domain of logins without @. Without this key: hostname.", .format = &format_domain, .example = "example.org" },
 	{ "auth.options", CFG_OPTIONS, ARRAY(auth.options), NULL, NO_BOUNDS, LOGIN, 0,
 	  "Options passed to Cyrus SASL as they are: { name = \"value\"; }. NAME_file = \"path\" reads the value from a file.",
@@ -121,18 +130,18 @@ const struct key config_keys[] = {
 	{ "auth.old_clients", CFG_BOOL, AT(auth.old_clients), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "Whether the reply to EHLO also has an AUTH= line, which clients from before 1999 need." },
 
-	{ "senders", CFG_LIST, COUNTED(senders, senders_n), NULL, NO_BOUNDS, SUBMISSION | DOCTOR, RELOADABLE,
+	{ "senders", CFG_LIST, COUNTED(senders, senders_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE | DOCTOR, RELOADABLE,
 	  "The sender addresses that a login is allowed to use. A login without an entry is allowed to use only itself, when it "
 	  "is an address.", .element_size = sizeof(struct cfg_senders), .example = "( { user = \"alice\"; addresses = [ "
 	  "\"alice@example.org\", \"info@example.org\" ]; } )" },
-	{ "senders[].user", CFG_TEXT, IN(cfg_senders, user), NULL, NO_BOUNDS, SUBMISSION | DOCTOR, REQUIRED | RELOADABLE,
+	{ "senders[].user", CFG_TEXT, IN(cfg_senders, user), NULL, NO_BOUNDS, SUBMISSION | QUEUE | DOCTOR, REQUIRED | RELOADABLE,
 	  "The login, with or without realm; \"*\": every login that has no entry of its own.", .format = &format_any_login,
 	  .example = "alice" },
-	{ "senders[].addresses", CFG_TEXTS, ARRAY_IN(cfg_senders, addresses), NULL, NO_BOUNDS, SUBMISSION | DOCTOR,
+	{ "senders[].addresses", CFG_TEXTS, ARRAY_IN(cfg_senders, addresses), NULL, NO_BOUNDS, SUBMISSION | QUEUE | DOCTOR,
 	  REQUIRED | RELOADABLE,
 	  "Patterns of all sender addresses that this login is allowed to use.", .format = &format_pattern,
 	  .example = "@example.org" },
-	{ "senders[].resent", CFG_BOOL, IN(cfg_senders, resent), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
+	{ "senders[].resent", CFG_BOOL, IN(cfg_senders, resent), "false", NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
 	  "Whether this login is allowed to resend messages of others (the bounce command of mutt, a helpdesk): a message with "
 	  "another's address in From is then accepted when it has a Resent-From, and each Resent-From and Resent-Sender is an "
 	  "address of this login. It is not signed for the domain in From." },
@@ -160,7 +169,7 @@ const struct key config_keys[] = {
 	  "Connections at once that are not logged in, per client network as in auth.failures; 0: no limit." },
 	{ "limits.connections_per_site", CFG_INT, AT(limits.connections_per_site), "400", "0", "100000", QUEUE, RELOADABLE,
 	  "The same per /24 of IPv4 and per /48 of IPv6, which can belong to one customer of a provider; 0: no limit." },
-	{ "limits.priority", CFG_INT, AT(limits.priority), "4", "0", "9", SUBMISSION, RELOADABLE,
+	{ "limits.priority", CFG_INT, AT(limits.priority), "4", "0", "9", SUBMISSION | QUEUE, RELOADABLE,
 	  "The highest priority (MT-PRIORITY, RFC 6710) that a login can ask for; higher ones count as this one." },
 	{ "limits.over", CFG_ENUM, AT(limits.over), "reject", NO_BOUNDS, QUEUE, RELOADABLE,
 	  "What happens to mail over a limit: it is refused with 450 4.7.1 and the time to wait, or accepted and held; login and "
@@ -186,7 +195,7 @@ const struct key config_keys[] = {
 	  "As limits.new_recipients.", .example = "1000/1d" },
 	{ "limits.users[].connections", CFG_INT, IN(cfg_limits_user, connections), "0", "0", "100000", QUEUE, RELOADABLE,
 	  "As limits.connections; 0: the same." },
-	{ "limits.users[].priority", CFG_INT, IN(cfg_limits_user, priority), "0", "0", "9", SUBMISSION, RELOADABLE,
+	{ "limits.users[].priority", CFG_INT, IN(cfg_limits_user, priority), "0", "0", "9", SUBMISSION | QUEUE, RELOADABLE,
 	  "As limits.priority; 0: the same." },
 	{ "limits.users[].over", CFG_ENUM, IN(cfg_limits_user, over), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "As limits.over.", .choices = user_over_choices, .example = "hold" },
@@ -204,21 +213,24 @@ const struct key config_keys[] = {
 	{ "breaker.networks", CFG_RATE, AT(breaker.networks), "10/1h", NO_BOUNDS, QUEUE, RELOADABLE,
 	  "Client networks that the login comes from. \"\": not watched." },
 
-	{ "devices", CFG_LIST, COUNTED(devices, devices_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE | DOCTOR, RELOADABLE,
+	{ "devices", CFG_LIST, COUNTED(devices, devices_n), NULL, NO_BOUNDS, SUBMISSION | LOGIN | QUEUE | DOCTOR,
+	  RELOADABLE,
 	  "Hosts that are allowed to send without a login: printers, scanners. Their mail has one sender, goes to the listed "
 	  "recipients only, and counts as the mail of a login.", .element_size = sizeof(struct cfg_device),
 	  .example = "( { networks = [ \"192.168.1.20/32\" ]; user = \"printer\"; sender = \"scanner@example.org\"; "
 	  "recipients = [ \"@example.org\" ]; } )" },
-	{ "devices[].networks", CFG_TEXTS, ARRAY_IN(cfg_device, networks), NULL, NO_BOUNDS, SUBMISSION | QUEUE | DOCTOR,
+	{ "devices[].networks", CFG_TEXTS, ARRAY_IN(cfg_device, networks), NULL, NO_BOUNDS, SUBMISSION | LOGIN | QUEUE | DOCTOR,
 	  REQUIRED | RELOADABLE,
 	  "Addresses of the devices. A network with the default gateway or a proxy in it is refused: otherwise any client "
 	  "behind these would count as a device.", .format = &format_network, .example = "192.168.1.20/32" },
-	{ "devices[].user", CFG_TEXT, IN(cfg_device, user), NULL, NO_BOUNDS, SUBMISSION | QUEUE, REQUIRED | RELOADABLE,
+	{ "devices[].user", CFG_TEXT, IN(cfg_device, user), NULL, NO_BOUNDS, SUBMISSION | LOGIN | QUEUE, REQUIRED | RELOADABLE,
 	  "The login that the device's mail counts for.", .format = &format_login, .example = "printer" },
-	{ "devices[].sender", CFG_TEXT, IN(cfg_device, sender), NULL, NO_BOUNDS, SUBMISSION | DOCTOR, REQUIRED | RELOADABLE,
+	{ "devices[].sender", CFG_TEXT, IN(cfg_device, sender), NULL, NO_BOUNDS, SUBMISSION | QUEUE | DOCTOR,
+	  REQUIRED | RELOADABLE,
 	  "The sender of the device's mail, in the envelope and in From; it replaces the one that the device gives.",
 	  .format = &format_mailbox, .example = "scanner@example.org" },
-	{ "devices[].recipients", CFG_TEXTS, ARRAY_IN(cfg_device, recipients), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
+	{ "devices[].recipients", CFG_TEXTS, ARRAY_IN(cfg_device, recipients), NULL, NO_BOUNDS, SUBMISSION | QUEUE,
+	  REQUIRED | RELOADABLE,
 	  "Patterns of the recipients that the device is allowed to send to.", .format = &format_pattern,
 	  .example = "@example.org" },
 	{ "devices[].messages", CFG_RATES, ARRAY_IN(cfg_device, messages), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
@@ -282,24 +294,7 @@ const struct key config_keys[] = {
 
 #include "schema_upstreams.def"
 
-	{ "routes", CFG_LIST, COUNTED(routes, routes_n), NULL, NO_BOUNDS, QUEUE | DOCTOR, RELOADABLE,
-	  "Where mail is delivered to, decided for each recipient at each attempt: the first rule that matches. All conditions "
-	  "of a rule must match; of a list, one entry must match. Mail that no rule matches stays queued. Without this key: the "
-	  "only upstream, or \"mx\" when there is none.", .element_size = sizeof(struct cfg_route),
-	  .example = "( { recipients = [ \"@corp.example\" ]; via = [ \"mx\" ]; }, { via = [ \"isp\" ]; } )" },
-	{ "routes[].senders", CFG_TEXTS, ARRAY_IN(cfg_route, senders), NULL, NO_BOUNDS, QUEUE | DOCTOR, RELOADABLE,
-	  "Patterns of envelope senders; \"<>\" is the null sender of reports, which \"*\" matches too.",
-	  .format = &format_sender_pattern,
-	  .example = "@example.net" },
-	{ "routes[].recipients", CFG_TEXTS, ARRAY_IN(cfg_route, recipients), NULL, NO_BOUNDS, QUEUE | DOCTOR, RELOADABLE,
-	  "Patterns of recipients.", .format = &format_pattern, .example = "@corp.example" },
-	{ "routes[].users", CFG_TEXTS, ARRAY_IN(cfg_route, users), NULL, NO_BOUNDS, QUEUE | DOCTOR, RELOADABLE,
-	  "Logins (without @ they are completed with auth.realm) or patterns of logins; \"*\" also matches reports, which have "
-	  "no login.", .format = &format_user, .example = "web" },
-	{ "routes[].via", CFG_TEXTS, ARRAY_IN(cfg_route, via), NULL, NO_BOUNDS, QUEUE | DOCTOR, REQUIRED | RELOADABLE,
-	  "Names of upstreams, or \"mx\" for delivery to the recipient's own servers: the first that works and has not reached "
-	  "its limits. Neighbours with weights, \"ses:3\" and \"mailgun:1\", divide the mail among them; see ROUTES.",
-	  .format = &format_via, .example = "isp mx" },
+#include "schema_routes.def"
 
 	{ "queue", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long mail waits, and how large the queue can become.",
 	  .example = "{ lifetime = \"3d\"; warn_after = \"1h\"; }" },
@@ -331,33 +326,61 @@ const struct key config_keys[] = {
 	  "Messages on the first day; 0: no warm-up." },
 	{ "delivery.warmup.double_each", CFG_TIME, AT(delivery.warmup.double_each_ms), "1d", "1h", "30d", QUEUE, RELOADABLE,
 	  "After this time, counted from the first message, the number is twice as large, and so on up to a million a day." },
-	{ "delivery.ipv4", CFG_BOOL, AT(delivery.ipv4), "true", NO_BOUNDS, RELAY | DOCTOR, RELOADABLE, "Whether to use IPv4." },
-	{ "delivery.ipv6", CFG_BOOL, AT(delivery.ipv6), "true", NO_BOUNDS, RELAY | DOCTOR, RELOADABLE, "Whether to use IPv6." },
+	{ "delivery.ipv4", CFG_BOOL, AT(delivery.ipv4), "true", NO_BOUNDS, RELAY | RESOLVER | DOCTOR | TLSPOLICY,
+	  RELOADABLE,
+	  "Whether to use IPv4." },
+	{ "delivery.ipv6", CFG_BOOL, AT(delivery.ipv6), "true", NO_BOUNDS, RELAY | RESOLVER | DOCTOR | TLSPOLICY,
+	  RELOADABLE,
+	  "Whether to use IPv6." },
 	{ "delivery.port", CFG_INT, AT(delivery.port), "25", "1", "65535", RELAY | DOCTOR, RELOADABLE,
 	  "The port of the recipients' own servers (\"mx\")." },
+	{ "delivery.mta_sts", CFG_BOOL, AT(delivery.mta_sts), "true", NO_BOUNDS, TLSPOLICY, RELOADABLE,
+	  "Whether \"mx\" looks for the MTA-STS policy (RFC 8461) of each domain, which says over HTTPS what its mail servers "
+	  "are called, and that their certificates have to be good. A policy is kept for as long as it says." },
+	{ "delivery.uses_mta_sts", CFG_BOOL, AT(delivery.uses_mta_sts), NULL, NO_BOUNDS, RELAY | TLSPOLICY | FETCH,
+	  RELOADABLE | FILLED, "" },
 	{ "delivery.avoid", CFG_TEXTS, ARRAY(delivery.avoid), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "As upstreams.avoid, for the recipients' own servers.", .choices = avoid_choices, .example = "CHUNKING" },
 	{ "delivery.source", CFG_TEXTS, ARRAY(delivery.source), NULL, NO_BOUNDS, RELAY | DOCTOR, RELOADABLE,
 	  "Addresses of this machine to connect from, at most one IPv4 and one IPv6. For a family without an address here, the "
 	  "system chooses. The PTR record of the address should be hostname.", .format = &format_source,
 	  .example = "192.0.2.1 2001:db8::1" },
-	{ "delivery.allow_networks", CFG_TEXTS, ARRAY(delivery.allow_networks), NULL, NO_BOUNDS, RELAY, RELOADABLE,
+	{ "delivery.allow_networks", CFG_TEXTS, ARRAY(delivery.allow_networks), NULL, NO_BOUNDS,
+	  RELAY | TLSPOLICY, RELOADABLE,
 	  "Networks to which \"mx\" delivers although it otherwise would not: loopback, link-local and multicast addresses, this "
 	  "machine's own, and private ones (10.0.0.0/8, fd00::/8 and their like) that a user names as user@[10.0.0.1]. Private "
 	  "ones from the DNS need no entry.", .format = &format_network, .example = "192.0.2.25 10.1.0.0/16" },
-	{ "delivery.deny_networks", CFG_TEXTS, ARRAY(delivery.deny_networks), NULL, NO_BOUNDS, RELAY, RELOADABLE,
+	{ "delivery.deny_networks", CFG_TEXTS, ARRAY(delivery.deny_networks), NULL, NO_BOUNDS,
+	  RELAY | TLSPOLICY, RELOADABLE,
 	  "Networks to which \"mx\" never delivers, even when allow_networks has them.", .format = &format_network,
 	  .example = "10.0.0.0/8" },
-	{ "delivery.resolver", CFG_TEXT, AT(delivery.resolver), NULL, NO_BOUNDS, RELAY | DOCTOR, RELOADABLE,
+	{ "delivery.resolver", CFG_TEXT, AT(delivery.resolver), NULL, NO_BOUNDS, RESOLVER | DOCTOR, RELOADABLE,
 	  "The name servers to ask for mail servers and their addresses: addresses with spaces between, each with @PORT if it "
 	  "is not 53; or \"recursive\": no name server; resolution starts at the root. Without this key: those of "
 	  "/etc/resolv.conf.",
 	  .format = &format_resolver, .example = "127.0.0.1@5353" },
-	{ "delivery.trust_anchor", CFG_TEXT, AT(delivery.trust_anchor), NULL, NO_BOUNDS, RELAY | DOCTOR, RELOADABLE | PATH,
-	  "File with the DNSKEY or DS records to begin DNSSEC validation with. The run_as user must be able to read it. Without "
-	  "this key: no validation; with resolver = \"recursive\" Debian's root key when it is installed.",
+	{ "delivery.trust_anchor", CFG_TEXT, AT(delivery.trust_anchor), NULL, NO_BOUNDS, RESOLVER | DOCTOR, RELOADABLE | PATH,
+	  "File with the DNSKEY or DS records to begin DNSSEC validation with: then what cannot be validated counts as forged. "
+	  "The run_as user must be able to read it. Without this key: the root key of Debian's package dns-root-data, where the "
+	  "name servers pass on signatures (see delivery.dane).",
 	  .format = &format_path,
 	  .example = "/usr/share/dns/root.key" },
+	{ "delivery.unsigned_zones", CFG_TEXTS, ARRAY(delivery.unsigned_zones), NULL, NO_BOUNDS, RESOLVER | DOCTOR, RELOADABLE,
+	  "Domains that the name servers of your own network serve without signatures, although the public domain above them, or "
+	  "of the same name, is signed (DNSSEC). Without this key their mail waits, because such answers look forged; with it "
+	  "they and all below them count as not signed: there is no DANE for them. Names that end in internal, lan, local and "
+	  "their like need no entry.", .format = &format_domain, .example = "corp.example.com" },
+	{ "delivery.tls", CFG_ENUM, AT(delivery.tls), "opportunistic", NO_BOUNDS, RELAY | DOCTOR, RELOADABLE,
+	  "TLS to the mail servers of domains that the list tls does not name. \"opportunistic\": as well as the server can, in "
+	  "clear text where it has none or TLS fails, unless the domain says by DANE or MTA-STS that TLS must work. "
+	  "\"encrypted\" and \"verified\" as in tls.require: mail for servers that cannot do it waits, and comes back at the "
+	  "end of queue.lifetime.",
+	  .choices = delivery_tls_choices },
+	{ "delivery.dane", CFG_BOOL, AT(delivery.dane), "true", NO_BOUNDS, RELAY | RESOLVER, RELOADABLE,
+	  "Whether to look for TLSA records of \"mx\" servers in signed zones and to deliver only to a server that has such a "
+	  "certificate (DANE, RFC 7672). It needs DNSSEC: name servers that pass on signatures, and a trust anchor. Where these "
+	  "are missing, the log says so once (resolver.unsigned), and mail goes as without DANE." },
+	{ "delivery.uses_dane", CFG_BOOL, AT(delivery.uses_dane), NULL, NO_BOUNDS, RESOLVER | DOCTOR, RELOADABLE | FILLED, "" },
 	{ "delivery.timeouts", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Time that the next hop gets for each step (RFC 5321 "
 	  "4.5.3.2).", .example = "{ connect = \"10s\"; greeting = \"1m\"; }" },
 	{ "delivery.timeouts.connect", CFG_TIME, AT(delivery.timeouts.connect_ms), "30s", "100ms", "10m", RELAY, RELOADABLE,
@@ -376,27 +399,9 @@ const struct key config_keys[] = {
 	  .example = "/etc/posthouse/ca.pem" },
 	{ "https.ca_pem", CFG_TEXT, AT(https.ca_pem), NULL, NO_BOUNDS, FETCH, RELOADABLE | FILLED, "" },
 
-	{ "doctor", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "What posthouse doctor looks at.",
-	  .example = "{ addresses = [ \"203.0.113.25\" ]; ignore = [ \"dnsbl.address:psbl.surriel.com\" ]; }" },
-	{ "doctor.daily", CFG_BOOL, AT(doctor.daily), "true", NO_BOUNDS, DOCTOR, RELOADABLE,
-	  "Whether the relay itself looks once a day at what can go wrong by itself (certificates, DKIM records, reverse names, "
-	  "block lists, port 25), and tells the postmaster." },
-	{ "doctor.addresses", CFG_TEXTS, ARRAY(doctor.addresses), NULL, NO_BOUNDS, DOCTOR, RELOADABLE,
-	  "The addresses that mail comes from as the world sees them, where the relay cannot find them by itself: behind NAT.",
-	  .format = &format_source, .example = "203.0.113.25" },
-	{ "doctor.lists", CFG_TEXTS, ARRAY(doctor.lists),
-	  "zen.spamhaus.org bl.spamcop.net psbl.surriel.com dbl.spamhaus.org", NO_BOUNDS, DOCTOR, RELOADABLE | EMPTY,
-	  "DNS block lists to ask, of addresses and of domains. An empty list: none is asked.", .format = &format_domain },
-	{ "doctor.spamhaus_key", CFG_SECRET, AT(doctor.spamhaus_key), NULL, NO_BOUNDS, DOCTOR, RELOADABLE,
-	  "The key that Spamhaus gives for its Data Query Service: its lists in doctor.lists are then asked with it. They answer "
-	  "without a key for small use that is not commercial, and never behind public resolvers.",
-	  .example = "aip7yig6sahg6ehsohn5shco3z" },
-	{ "doctor.probe", CFG_TEXTS, ARRAY(doctor.probe), "gmail.com outlook.com", NO_BOUNDS, DOCTOR, RELOADABLE,
-	  "Two domains whose mail servers are greeted to see whether port 25 is open; nothing is sent to them.",
-	  .format = &format_domain },
-	{ "doctor.ignore", CFG_TEXTS, ARRAY(doctor.ignore), NULL, NO_BOUNDS, DOCTOR, RELOADABLE,
-	  "Checks whose findings do not count (they are still shown, as ignored): an id, or an id, a colon and the subject.",
-	  .example = "dnsbl.address:psbl.surriel.com" },
+#include "schema_tls_report.def"
+
+#include "schema_doctor.def"
 
 	{ "log", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, 
 	  "The log goes to standard error, one line per fact: see posthouse-log(7).",

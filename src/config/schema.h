@@ -99,16 +99,17 @@ bool key_is_array(const struct key *k); /* TEXTS, TIMES, RATES, OPTIONS, LIST */
 enum key_type key_scalar(const struct key *k);
 
 /* ---- choices.c: an array for each key that takes one of a few words; a NULL name ends it ---- */
-extern const struct choice listen_tls_choices[], upstream_tls_choices[], tls_version_choices[], mechanism_choices[],
-	upstream_mechanism_choices[], avoid_choices[], backend_choices[], over_choices[], breaker_choices[], user_over_choices[],
-	user_breaker_choices[], oauth_provider_choices[], oauth_grant_choices[], profile_choices[], device_tls_choices[],
+extern const struct choice listen_tls_choices[], upstream_tls_choices[], tls_require_choices[], route_tls_choices[],
+	delivery_tls_choices[], tls_version_choices[], mechanism_choices[], upstream_mechanism_choices[], avoid_choices[],
+	backend_choices[], over_choices[], breaker_choices[], user_over_choices[], user_breaker_choices[],
+	oauth_provider_choices[], oauth_grant_choices[], profile_choices[], device_tls_choices[], sandbox_choices[],
 	log_format_choices[], log_level_choices[], bare_newline_choices[], dkim_choices[], sign_state_choices[];
 
 /* ---- text.c: formats ---- */
 extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,
-	format_sender_pattern, format_via, format_login, format_any_login, format_device_login, format_rewritten, format_user,
-	format_name, format_selector, format_network, format_source, format_resolver, format_path, format_socket, format_endpoint,
-	format_https, format_instant, format_local_user;
+	format_destination, format_sender_pattern, format_via, format_login, format_any_login, format_device_login,
+	format_rewritten, format_user, format_name, format_selector, format_network, format_source, format_resolver, format_path,
+	format_socket, format_endpoint, format_https, format_instant, format_local_user, format_fingerprint;
 bool text_is_printable(struct str s); /* UTF-8 without characters that cannot be seen */
 
 /* ---- value.c: single values as text ---- */

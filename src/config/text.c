@@ -7,6 +7,7 @@
 #include "posthouse/policy.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 
 #define RESOLVERS_MAX 8
 
@@ -135,6 +136,11 @@ static bool pattern_valid(struct str pattern)
 	/* A '*' matches a whole local part. Within a local part it is a mistake: the pattern would silently match nothing. */
 	return at == 0 || str_eq(str_head(pattern, at), S("*")) ||
 	       (local_part_valid(str_head(pattern, at)) && str_find(pattern, '*') == pattern.n);
+}
+
+static bool destination_valid(struct str pattern)
+{
+	return pattern_valid(pattern) && (str_eq(pattern, S("*")) || str_starts(pattern, S("@")));
 }
 
 static bool sender_pattern_valid(struct str pattern)
@@ -328,6 +334,36 @@ static bool socket_valid(struct str s)
 	return s.n > 0 && s.n < 108 && text_is_printable(s);
 }
 
+/* The digits of a SHA-256 in lower case, without the colons that other programs print between them. "": it is none. */
+static struct str fingerprint_digits(struct arena *a, struct str s)
+{
+	char *digits = ARENA_ARRAY(a, char, s.n + 1);
+	size_t n = 0;
+
+	if (str_starts(s, S("sha256:")))
+		s = str_from(s, 7);
+	for (size_t i = 0; i < s.n; i++)
+		if (isxdigit((unsigned char)s.p[i]))
+			digits[n++] = (char)tolower((unsigned char)s.p[i]);
+		else if (s.p[i] != ':' || n % 2 != 0)
+			return S("");
+	return n == 64 ? str_make(digits, n) : S("");
+}
+
+static bool fingerprint_valid(struct str s)
+{
+	struct arena a = { 0 };
+	bool valid = fingerprint_digits(&a, s).n > 0;
+
+	arena_fini(&a);
+	return valid;
+}
+
+static struct str fingerprint_canonical(struct arena *a, struct str s)
+{
+	return arena_printf(a, "sha256:%.*s", STR_ARG(fingerprint_digits(a, s)));
+}
+
 /* RFC 3339 in UTC without fractions. */
 static bool time_valid(struct str s)
 {
@@ -344,6 +380,8 @@ const struct text_format
 	format_mailbox = { "a mail address", mailbox_valid, address_with_canonical_domain },
 	format_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", pattern_valid,
 			   address_with_canonical_domain },
+	format_destination = { "a domain: \"@b\", those below it: \"@.b\", or all: \"*\"", destination_valid,
+			       address_with_canonical_domain },
 	format_sender_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\", \"*\" or \"<>\"", sender_pattern_valid,
 				  address_with_canonical_domain },
 	format_any_login = { "a login (no spaces, '/' or ':'), or \"*\"", any_login_valid },
@@ -365,4 +403,6 @@ const struct text_format
 	format_path = { "the path of a file or directory", path_valid },
 	format_socket = { "a path of at most 107 bytes", socket_valid },
 	format_endpoint = { "an address and a port such as \"127.0.0.1:9587\", \"[::1]:9587\" or \"*:9587\"", endpoint_valid },
+	format_fingerprint = { "\"sha256:\" and 64 hexadecimal digits, perhaps with colons between", fingerprint_valid,
+			       fingerprint_canonical },
 	format_instant = { "a time such as \"2027-03-02T14:02:11Z\"", time_valid };

@@ -57,6 +57,31 @@ static void check_port(struct loader *l, size_t i)
 			"upstreams: port %u begins in clear text: tls = \"starttls\" fits it", (unsigned)u->port);
 }
 
+/* What says which certificate is right: one of them, and TLS that is demanded. */
+static void check_trust(struct loader *l, size_t i)
+{
+	const struct cfg_upstream *u = &l->config->upstreams[i];
+	const config_setting_t *pins = setting_near(l, "upstreams.[%zu].tls_fingerprints", i);
+
+	if (u->tls_fingerprints.n > 0 && (u->tls == UPSTREAM_NONE || u->tls == UPSTREAM_OPPORTUNISTIC))
+		fault(l, pins,
+		      "upstreams: expected tls = \"starttls\" or \"implicit\" beside tls_fingerprints: otherwise mail goes "
+		      "without them too");
+	if (u->tls_fingerprints.n > 0 && u->tls == UPSTREAM_DANE)
+		fault(l, pins,
+		      "upstreams: expected either tls = \"dane\" or tls_fingerprints: each says alone which certificate is "
+		      "right");
+	if (u->tls == UPSTREAM_DANE && format_address.valid(u->host))
+		fault(l, setting_near(l, "upstreams.[%zu].host", i),
+		      "upstreams: expected a host name beside tls = \"dane\": an address has no TLSA records");
+	if (u->tls == UPSTREAM_DANE && u->tls_name.n > 0)
+		warning(l, setting_near(l, "upstreams.[%zu].tls_name", i),
+			"upstreams: tls_name is not used with tls = \"dane\": the name is that of the TLSA records");
+	if (u->ca.n > 0 && (u->tls == UPSTREAM_DANE || u->tls_fingerprints.n > 0))
+		warning(l, setting_near(l, "upstreams.[%zu].ca", i), "upstreams: ca is not used with %s",
+			u->tls == UPSTREAM_DANE ? "tls = \"dane\"" : "tls_fingerprints");
+}
+
 static bool has_password(struct loader *l, size_t i)
 {
 	return config_setting_type(setting_near(l, "upstreams.[%zu].password_file", i)) == CONFIG_TYPE_STRING ||
@@ -167,6 +192,7 @@ void upstreams_check(struct loader *l)
 		check_from(l, i);
 		check_mechanisms(l, i);
 		check_port(l, i);
+		check_trust(l, i);
 		check_file_mode(l, i);
 	}
 }

@@ -59,7 +59,7 @@ static struct channel *request_done(struct request *q, uint64_t *call_out)
 	return ch;
 }
 
-/* For console itself, and for numbers that are no role, the answer is that the role is away. */
+/* For numbers that are no role, the answer is that the role is away. */
 static enum role_id role_with_stats(const struct msg_stats *m)
 {
 	return m->role < ROLE_COUNT && role_facts[ROLE_CONSOLE].calls & 1u << m->role ? (enum role_id)m->role : ROLE_CLI;
@@ -86,8 +86,11 @@ static enum role_id role_with_stats(const struct msg_stats *m)
 	X(limits_reset, limits_were_reset, ROLE_QUEUE, 0)                                                                        \
 	X(upstream_test, upstream_tested, ROLE_RELAY, 0)                                                                         \
 	X(upstream_sign_in, upstream_signed_in, ROLE_VAULT, 0)                                                                   \
+	X(tls_look, tls_looked, ROLE_RELAY, 0)                                                                                   \
+	X(sts_find, sts_found, ROLE_TLSPOLICY, 0)                                                                                \
+	X(tls_report_show, tls_report_shown, ROLE_TLSPOLICY, 0)                                                                  \
+	X(tls_report_list, tls_report_listed, ROLE_TLSPOLICY, 0)                                                                 \
 	X(dkim_sample, dkim_sampled, ROLE_VAULT, 0)                                                                              \
-	X(stats, stats_are, role_with_stats(m), (unsigned)m->index)                                                              \
 	X(status, status_is, ROLE_MASTER, 0)                                                                                     \
 	X(reload, reloaded, ROLE_MASTER, 0)
 
@@ -116,22 +119,39 @@ static enum role_id role_with_stats(const struct msg_stats *m)
 #define HANDLER(request, ...) .request = forward_##request,
 
 FORWARDED(FORWARD)
-static const struct ipc_handlers client_handlers = { FORWARDED(HANDLER) };
+FORWARD(stats, stats_are, role_with_stats(m), (unsigned)m->index)
+
+static void take_stats(void *ctx, struct channel *ch, const struct msg_stats *m, int fd)
+{
+	struct console *c = ctx;
+
+	if (m->role == ROLE_CONSOLE)
+		figures_send(role_figures(c->role), ch, m->call);
+	else
+		forward_stats(ctx, ch, m, fd);
+}
+
+static const struct ipc_handlers client_handlers = { FORWARDED(HANDLER).stats = take_stats };
 
 /* ---- clients ---- */
+/* Looked up at the start: later no file can be opened. */
+static struct {
+	bool exists;
+	gid_t gid;
+} admins;
+
 /* Is ADMIN_GROUP the primary group of the process, or one of its supplementary groups? */
 static bool is_admin(int fd, gid_t first)
 {
-	struct group *group = getgrnam(ADMIN_GROUP);
 	static gid_t further[GROUPS_MAX];
 	socklen_t n = sizeof further;
 
-	if (!group || group->gr_gid == first)
-		return group != NULL;
+	if (!admins.exists || admins.gid == first)
+		return admins.exists;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, further, &n) != 0)
 		return false;
 	for (size_t i = 0; i < n / sizeof further[0]; i++)
-		if (further[i] == group->gr_gid)
+		if (further[i] == admins.gid)
 			return true;
 	return false;
 }
@@ -236,7 +256,12 @@ static void on_listener(struct role *r, unsigned listen, int fd)
 static struct verdict start(struct role *r)
 {
 	static struct console console;
+	struct group *group = getgrnam(ADMIN_GROUP);
 
+	if (group) {
+		admins.exists = true;
+		admins.gid = group->gr_gid;
+	}
 	console.role = r;
 	role_set_data(r, &console);
 	return ok();

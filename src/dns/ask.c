@@ -4,8 +4,7 @@
 #define NAME_MAX_BYTES  253
 #define LABEL_MAX_BYTES 63
 
-/* Can it be asked for? Labels can have any octets. */
-static bool name_is_askable(struct str name)
+bool dns_is_askable(struct str name)
 {
 	struct str label;
 
@@ -37,10 +36,10 @@ static void report(struct dns_lookup *l)
 static void on_step(uv_timer_t *timer)
 {
 	struct dns_lookup *l = timer->data;
-	bool askable = name_is_askable(l->domain);
+	bool askable = dns_is_askable(l->domain);
 
 	if (l->state == LOOKUP_NEW && askable) {
-		l->deadline = uv_now(l->dns->base.loop) + l->limit_ms;
+		l->deadline = uv_now(l->dns->loop) + l->limit_ms;
 		query_ask(&l->mx, l, l->domain, l->type);
 		lookup_await(l, LOOKUP_ASKED);
 		return;

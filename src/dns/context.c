@@ -1,5 +1,5 @@
 /* context.c - libunbound's context for mail: which servers to ask, which keys to trust, how much to cache. */
-#include "internal.h"
+#include "library.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 
 /* Of Debian's package dns-root-data, for a recursive resolver. */
 #define ROOT_HINTS "/usr/share/dns/root.hints"
-#define ROOT_KEY   "/usr/share/dns/root.key"
 
 #define QUESTIONS_MIN 64   /* the limit of questions at once, each with a descriptor, is never below this … */
 #define QUESTIONS_MAX 2048 /* … nor above this */
@@ -24,10 +23,21 @@ static const struct setting settings[] = {
 	{ "do-not-query-localhost:", "no" }, /* the resolver can run on this machine */
 	{ "unblock-lan-zones:", "yes" },     /* home.arpa and private addresses can have a real zone in this network … */
 	{ "insecure-lan-zones:", "yes" },    /* … which cannot be signed */
-	{ "msg-cache-size:", "4m" },         { "rrset-cache-size:", "8m" },
+	/* Names that networks use for themselves, though the root proves that there are none (RFC 6762 G, RFC 8375): what a name
+	 * server of such a network answers must not look forged. */
+	{ "domain-insecure:", "internal." },
+	{ "domain-insecure:", "intranet." },
+	{ "domain-insecure:", "private." },
+	{ "domain-insecure:", "corp." },
+	{ "domain-insecure:", "home." },
+	{ "domain-insecure:", "lan." },
+	{ "domain-insecure:", "local." },
+	{ "msg-cache-size:", "4m" },
+	{ "rrset-cache-size:", "8m" },
 	{ "infra-keep-probing:", "yes" }, /* a server that was down is used again at once, not after 15 minutes */
 	{ "serve-expired:", "yes" }, /* RFC 8767: an expired answer is used for a day more while its name servers are silent … */
-	{ "serve-expired-ttl:", "86400" },   { "serve-expired-client-timeout:", "1800" }, /* … within 1.8 s (RFC 8767 5) */
+	{ "serve-expired-ttl:", "86400" },
+	{ "serve-expired-client-timeout:", "1800" }, /* … within 1.8 s (RFC 8767 5) */
 };
 
 /* A resolver that is silent about some names can still answer the next one. The library must not learn from silence: it would
@@ -40,7 +50,7 @@ static const struct setting forward_settings[] = {
 
 /* After the first step that fails, `why` is set and the later steps do nothing. */
 struct setup {
-	struct dns *dns;
+	struct dns_library *dns;
 	struct arena *arena;
 	struct verdict why;
 };
@@ -60,7 +70,7 @@ static void set_option(struct setup *s, const char *option, const char *value)
 
 /* Remember the server "192.0.2.53" or "2001:db8::53@5353" for plain questions. Malformed ones are skipped: the library has
  * refused them, or skips them too. */
-static void note_server(struct dns *d, struct str server)
+static void note_server(struct dns_library *d, struct str server)
 {
 	struct sockaddr_storage *to = &d->servers[d->servers_n];
 	size_t at = str_find(server, '@');
@@ -75,7 +85,7 @@ static void note_server(struct dns *d, struct str server)
 }
 
 /* The lines "nameserver ADDRESS" of resolv.conf(5), at most 3 (MAXNS of resolv.h). Without such a line: 127.0.0.1. */
-static void note_resolv_conf(struct dns *d)
+static void note_resolv_conf(struct dns_library *d)
 {
 	FILE *f = fopen(RESOLV_CONF, "re");
 	char line[256], address[64];
@@ -119,8 +129,8 @@ static void set_recursive(struct setup *s, bool anchored)
 	set_option(s, "do-ip6:", s->dns->ipv6 ? "yes" : "no");
 	if (access(ROOT_HINTS, R_OK) == 0)
 		set_option(s, "root-hints:", ROOT_HINTS);
-	if (!anchored && access(ROOT_KEY, R_OK) == 0)
-		set_anchor(s, ROOT_KEY);
+	if (!anchored && access(DNS_ROOT_KEY, R_OK) == 0)
+		set_anchor(s, DNS_ROOT_KEY);
 }
 
 static void set_options(struct setup *s, const struct setting *list, size_t n)
@@ -142,9 +152,17 @@ static size_t questions_max(void)
 	return limit.rlim_cur / 4 < QUESTIONS_MIN ? QUESTIONS_MIN : (size_t)limit.rlim_cur / 4;
 }
 
+/* Zones of this network that the configuration names. */
+static void set_unsigned(struct setup *s, const struct str_list *zones)
+{
+	for (size_t i = 0; i < zones->n; i++)
+		set_option(s, "domain-insecure:", arena_cstr(s->arena, arena_printf(s->arena, "%.*s.", STR_ARG(zones->at[i]))));
+}
+
 static void configure(struct setup *s, const struct dns_options *o)
 {
 	SET_OPTIONS(s, settings);
+	set_unsigned(s, &o->unsigned_zones);
 	if (!str_eq(o->resolver, S("recursive")))
 		SET_OPTIONS(s, forward_settings);
 	set_option(s, "outgoing-range:", arena_cstr(s->arena, arena_printf(s->arena, "%zu", s->dns->asked_max)));
@@ -164,13 +182,12 @@ static void configure(struct setup *s, const struct dns_options *o)
 		check(s, ub_ctx_zone_remove(s->dns->ub, "test."), S("the resolver or the trust anchor cannot be used"));
 }
 
-struct dns *dns_open(uv_loop_t *loop, const struct dns_options *options, struct arena *a, struct verdict *why_out)
+struct dns_library *dns_library_open(uv_loop_t *loop, const struct dns_options *options, struct arena *a, struct verdict *why_out)
 {
-	struct dns *d = NEW(struct dns);
+	struct dns_library *d = NEW(struct dns_library);
 	struct setup s = { .dns = d, .arena = a, .why = ok() };
 
 	event_base_init(&d->base, loop);
-	list_init(&d->lookups);
 	list_init(&d->questions);
 	list_init(&d->first);
 	list_init(&d->more);
@@ -179,7 +196,6 @@ struct dns *dns_open(uv_loop_t *loop, const struct dns_options *options, struct 
 	d->asked_max = questions_max();
 	d->ipv4 = options->ipv4;
 	d->ipv6 = options->ipv6;
-	d->limit_ms = LIMIT_MS;
 	d->ub = ub_ctx_create_ub_event(&d->base.super);
 	if (!d->ub)
 		s.why = perm(0, S(""), S("libunbound could not be started"));
@@ -192,7 +208,7 @@ struct dns *dns_open(uv_loop_t *loop, const struct dns_options *options, struct 
 	*why_out = s.why;
 	if (s.why.class == OK)
 		return d;
-	dns_close(d);
+	dns_library_close(d);
 	return NULL;
 }
 
@@ -201,13 +217,34 @@ static void on_turn_closed(uv_handle_t *h)
 	free(h->data);
 }
 
-void dns_close(struct dns *d)
+void dns_library_close(struct dns_library *d)
 {
-	if (!d)
-		return;
-	LIST_EACH (i, &d->lookups)
-		dns_cancel(CONTAINER_OF(i, struct dns_lookup, item));
 	ub_ctx_delete(d->ub); /* cancels the open questions without callbacks */
 	questions_drop(d);
 	uv_close((uv_handle_t *)&d->turn, on_turn_closed);
+}
+
+/* ---- look-ups in this process ---- */
+
+static void ask(void *ctx, const struct dns_query *q, struct dns_waiter *w)
+{
+	dns_library_ask(ctx, q, w);
+}
+
+static void drop(void *ctx, struct dns_waiter *w)
+{
+	dns_library_drop(w);
+}
+
+static void end(void *ctx)
+{
+	dns_library_close(ctx);
+}
+
+struct dns *dns_open(uv_loop_t *loop, const struct dns_options *options, struct arena *a, struct verdict *why_out)
+{
+	struct dns_source source = { .ask = ask, .drop = drop, .close = end };
+
+	source.ctx = dns_library_open(loop, options, a, why_out);
+	return source.ctx ? dns_new(loop, &source, options->ipv4, options->ipv6) : NULL;
 }

@@ -1,8 +1,6 @@
-/* internal.h - what the files of dns share: the resolver, a look-up, its questions and hosts. */
+/* internal.h - what the files of dns share: a look-up, its questions and hosts. */
 #ifndef POSTHOUSE_DNS_INTERNAL_H
 #define POSTHOUSE_DNS_INTERNAL_H
-
-#include "event.h"
 
 #include "posthouse/dns.h"
 #include "posthouse/list.h"
@@ -12,37 +10,19 @@
 #define HOSTS_MAX     20 /* of a domain: the best ones, at random among equals */
 #define ADDRESSES_MAX 16 /* of a host */
 #define LIMIT_MS      30000
-#define SERVERS_MAX   8
 
-struct ub_ctx;
-
-/* ---- context.c ---- */
+/* ---- open.c ---- */
 struct dns {
-	struct event_base_on_uv base; /* libunbound's view of the loop */
-	struct ub_ctx *ub;
+	uv_loop_t *loop;
+	struct dns_source source;
 	struct list lookups; /* those that have not called back */
 	bool ipv4, ipv6;
-	uint64_t limit_ms;                            /* of a whole look-up: tests shorten it */
-	struct list questions;                        /* struct question: those that the library has */
-	size_t asked, asked_max;                      /* the number of these questions, and its limit */
-	struct list first, more;                      /* struct query: not asked yet, see query.c */
-	uv_timer_t turn;                              /* when the next of these can be asked */
-	uint64_t burst_at;                            /* ms: when the present burst of questions began, … */
-	size_t burst;                                 /* … and how many questions it has */
-	bool validates;                               /* DNSSEC: answers without the library are not trusted */
-	struct sockaddr_storage servers[SERVERS_MAX]; /* the configured resolvers; none: the library resolves by itself */
-	size_t servers_n, plain_n;                    /* plain_n: plain questions without an answer so far */
-	uint64_t heard_at;                            /* when the library last had an answer; 0: never */
-	uint64_t plain_until;                         /* until then plain questions come first */
+	uint64_t limit_ms; /* of a whole look-up: tests shorten it */
 };
 
-/* ---- query.c: one question to libunbound ---- */
-struct question;
-struct plain;
+/* ---- query.c: one question of a look-up ---- */
 struct query {
-	struct list in_waiting;    /* dns.first or dns.more: not asked yet */
-	struct question *question; /* in the library; NULL: none */
-	struct plain *plain;       /* without the library; NULL: none */
+	struct dns_waiter waiter;
 	struct dns_lookup *lookup;
 	struct str name;
 	unsigned type;
@@ -61,14 +41,6 @@ void query_ask(struct query *q, struct dns_lookup *l, struct str name, unsigned 
 /* Time is over: the verdict of an open query is a failure for this reason. */
 void query_give_up(struct query *q, struct str why);
 void query_cancel(struct query *q);
-/* Free the questions after the library's context was deleted. */
-void questions_drop(struct dns *d);
-
-/* ---- plain.c: a question without EDNS and without the library ---- */
-/* False: not possible now. `answered` follows, unless plain_cancel() comes first. */
-bool plain_ask(struct query *q, void (*answered)(struct query *q, struct str packet));
-void plain_cancel(struct query *q);
-
 /* ---- lookup.c ---- */
 struct host {
 	struct str name;
@@ -92,6 +64,13 @@ struct dns_lookup {
 	unsigned type;      /* of dns_ask() */
 	uint64_t limit_ms;  /* of dns_ask() */
 	dns_found_fn found; /* of dns_ask(), in place of `done` */
+	struct {
+		dns_tlsa_fn done;
+		struct str bases[2]; /* of the records, in the order to ask */
+		size_t bases_n, at;
+		bool known, secure; /* of the addresses */
+		struct str end;
+	} tlsa; /* of dns_tlsa(), in place of `done` */
 	void *ctx;
 	uint64_t deadline;
 	unsigned open;   /* queries without an answer */
@@ -103,8 +82,14 @@ struct dns_lookup {
 struct dns_lookup *lookup_new(struct dns *d, struct str domain, uv_timer_cb step, void *ctx);
 /* Wait for the open queries, or until time is over; then the look-up's step comes again. */
 void lookup_await(struct dns_lookup *l, enum lookup_state state);
-/* The only way out: no callback from libunbound or the timer comes after this. The memory lives until the loop next runs. */
+/* The only way out: no callback from the source or the timer comes after this. The memory lives until the loop next runs. */
 void lookup_end(struct dns_lookup *l);
+
+/* ---- host.c: the addresses of one host ---- */
+void host_begin(struct dns_lookup *l, struct host *h);
+void host_give_up(struct host *h); /* time is over */
+/* Were all addresses validated, with the CNAMEs that lead to them? *end_out: the name at the end of these. */
+bool host_secure(const struct host *h, struct str *end_out);
 
 /* ---- hosts.c ---- */
 /* Fill l->hosts with the usable hosts of the MX answer, in the order to try them. Not OK: there is none, and why. */

@@ -1,6 +1,6 @@
 /* lookup.c - one look-up: the MX question, then the addresses of all hosts at once, within one time limit.
  *
- * libunbound can answer before ub_resolve_event() returns, and its callbacks must neither ask the next question nor delete the
+ * An answer can come before the question is asked, and libunbound's callbacks must neither ask the next question nor delete the
  * context. So the timer of the look-up takes every step: at once after the last answer, or when time is over. */
 #include "internal.h"
 
@@ -16,7 +16,7 @@ struct dns_lookup *lookup_new(struct dns *d, struct str domain, uv_timer_cb step
 	l->domain = arena_str(&l->arena, domain);
 	l->ctx = ctx;
 	list_append(&d->lookups, &l->item);
-	uv_timer_init(d->base.loop, &l->timer);
+	uv_timer_init(d->loop, &l->timer);
 	l->timer.data = l;
 	l->step = step;
 	uv_timer_start(&l->timer, step, 0, 0);
@@ -68,7 +68,7 @@ static void finish(struct dns_lookup *l, struct verdict v, const struct dns_host
 
 void lookup_await(struct dns_lookup *l, enum lookup_state state)
 {
-	uint64_t now = uv_now(l->dns->base.loop);
+	uint64_t now = uv_now(l->dns->loop);
 
 	l->state = state;
 	uv_timer_start(&l->timer, l->step, l->open == 0 || l->deadline <= now ? 0 : l->deadline - now, 0);
@@ -81,7 +81,7 @@ static void begin(struct dns_lookup *l)
 	struct verdict v;
 	struct str name;
 
-	l->deadline = uv_now(l->dns->base.loop) + l->dns->limit_ms;
+	l->deadline = uv_now(l->dns->loop) + l->dns->limit_ms;
 	if (str_starts(l->domain, S("["))) {
 		v = literal_result(l, &hosts, &n);
 		finish(l, v, hosts, n);
@@ -107,12 +107,8 @@ static void ask_addresses(struct dns_lookup *l)
 		finish(l, v, NULL, 0);
 		return;
 	}
-	for (size_t i = 0; i < l->hosts_n; i++) {
-		if (l->dns->ipv4)
-			query_ask(&l->hosts[i].queries[0], l, l->hosts[i].name, DNS_A);
-		if (l->dns->ipv6)
-			query_ask(&l->hosts[i].queries[1], l, l->hosts[i].name, DNS_AAAA);
-	}
+	for (size_t i = 0; i < l->hosts_n; i++)
+		host_begin(l, &l->hosts[i]);
 	lookup_await(l, LOOKUP_ADDRESSES);
 }
 
@@ -123,8 +119,7 @@ static void report(struct dns_lookup *l)
 	size_t n = 0;
 
 	for (size_t i = 0; i < l->hosts_n; i++)
-		for (unsigned family = 0; family < 2; family++)
-			query_give_up(&l->hosts[i].queries[family], S("time is over"));
+		host_give_up(&l->hosts[i]);
 	v = gather_result(l, &hosts, &n);
 	finish(l, v, hosts, n);
 }

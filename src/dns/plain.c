@@ -2,7 +2,7 @@
  * packets with an OPT record (RFC 6891 7 leaves it to the client to ask without), and some answer after the library has closed
  * its socket. One socket serves the whole question, so that a late answer to its first packet counts. This is not done with
  * DNSSEC, because nothing is validated here. Without EDNS an answer has at most 512 bytes. */
-#include "internal.h"
+#include "library.h"
 
 #include "posthouse/id.h"
 
@@ -14,9 +14,9 @@
 #define CLASS_IN    1
 
 struct plain {
-	struct dns *dns;
-	struct query *query; /* NULL: answered or cancelled */
-	void (*answered)(struct query *q, struct str packet);
+	struct dns_library *library;
+	struct question *question; /* NULL: answered or cancelled */
+	void (*answered)(struct question *u, struct str packet);
 	uv_udp_t udp;
 	uv_timer_t timer;
 	unsigned parts, tries;
@@ -62,7 +62,7 @@ static void on_part_closed(uv_handle_t *h)
 
 static void end(struct plain *p)
 {
-	p->dns->plain_n--;
+	p->library->plain_n--;
 	uv_close((uv_handle_t *)&p->udp, on_part_closed);
 	uv_close((uv_handle_t *)&p->timer, on_part_closed);
 }
@@ -74,7 +74,7 @@ static void on_room(uv_handle_t *h, size_t suggested, uv_buf_t *room)
 	*room = uv_buf_init(bytes, sizeof bytes);
 }
 
-static bool same_server(const struct dns *d, const struct sockaddr *from)
+static bool same_server(const struct dns_library *d, const struct sockaddr *from)
 {
 	for (size_t i = 0; i < d->servers_n; i++) {
 		const struct sockaddr_in *a = (const void *)&d->servers[i], *b = (const void *)from;
@@ -92,48 +92,57 @@ static bool answers(const struct plain *p, struct str packet, const struct socka
 	struct str question = str_make((const char *)p->bytes + HEAD_BYTES, p->n - HEAD_BYTES);
 
 	return packet.n >= p->n && memcmp(packet.p, p->bytes, 2) == 0 && (packet.p[2] & 0x80) != 0 &&
-	       str_ieq(str_make(packet.p + HEAD_BYTES, p->n - HEAD_BYTES), question) && same_server(p->dns, from);
+	       str_ieq(str_make(packet.p + HEAD_BYTES, p->n - HEAD_BYTES), question) && same_server(p->library, from);
+}
+
+static void answer(struct plain *p, struct str packet)
+{
+	struct question *u = p->question;
+
+	p->question = NULL;
+	u->plain = NULL;
+	end(p);
+	p->answered(u, packet);
 }
 
 static void on_packet(uv_udp_t *udp, ssize_t n, const uv_buf_t *room, const struct sockaddr *from, unsigned flags)
 {
 	struct plain *p = udp->data;
-	struct query *q = p->query;
 	struct str packet = str_make(room->base, n > 0 ? (size_t)n : 0);
 
-	if (!q || !from || !answers(p, packet, from))
-		return;
-	p->query = NULL;
-	q->plain = NULL;
-	end(p);
-	p->answered(q, packet);
+	if (p->question && from && answers(p, packet, from))
+		answer(p, packet);
 }
 
 /* Send the question to the next server: 1 s after the last one in the first round, then every 3 s. */
 static void on_retry(uv_timer_t *timer)
 {
 	struct plain *p = timer->data;
-	const struct sockaddr_storage *server = &p->dns->servers[p->tries % p->dns->servers_n];
+	const struct sockaddr_storage *server = &p->library->servers[p->tries % p->library->servers_n];
 	uv_buf_t bytes = uv_buf_init((char *)p->bytes, (unsigned)p->n);
 
+	if (uv_now(p->library->base.loop) >= p->question->deadline) {
+		answer(p, S(""));
+		return;
+	}
 	(void)uv_udp_try_send(&p->udp, &bytes, 1, (const struct sockaddr *)server); /* a packet that is lost is sent again */
 	p->tries++;
-	uv_timer_start(timer, on_retry, p->tries < p->dns->servers_n ? 1000 : 3000, 0);
+	uv_timer_start(timer, on_retry, p->tries < p->library->servers_n ? 1000 : 3000, 0);
 }
 
-bool plain_ask(struct query *q, void (*answered)(struct query *q, struct str packet))
+bool plain_ask(struct question *u, void (*answered)(struct question *u, struct str packet))
 {
-	struct dns *d = q->lookup->dns;
+	struct dns_library *d = u->library;
 	struct plain *p;
 
-	if (d->validates || d->servers_n == 0 || d->plain_n >= PLAIN_MAX || uv_now(d->base.loop) >= q->lookup->deadline)
+	if (d->validates || d->servers_n == 0 || d->plain_n >= PLAIN_MAX || uv_now(d->base.loop) >= u->deadline)
 		return false;
 	p = NEW(struct plain);
-	p->dns = d;
-	p->query = q;
+	p->library = d;
+	p->question = u;
 	p->answered = answered;
-	q->plain = p;
-	build(p, q->name, q->type);
+	u->plain = p;
+	build(p, u->name, u->type);
 	uv_udp_init(d->base.loop, &p->udp);
 	uv_timer_init(d->base.loop, &p->timer);
 	p->udp.data = p->timer.data = p;
@@ -144,11 +153,11 @@ bool plain_ask(struct query *q, void (*answered)(struct query *q, struct str pac
 	return true;
 }
 
-void plain_cancel(struct query *q)
+void plain_cancel(struct question *u)
 {
-	struct plain *p = q->plain;
+	struct plain *p = u->plain;
 
-	q->plain = NULL;
-	p->query = NULL;
+	u->plain = NULL;
+	p->question = NULL;
 	end(p);
 }

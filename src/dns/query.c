@@ -1,34 +1,13 @@
-/* query.c - one question to libunbound, and its answer.
- *
- * For each question that a name server does not answer, the library keeps a descriptor and 16 KiB for some seconds. A question
- * cannot be taken back, even when its look-up has been cancelled. So this file limits how many questions the library has. The
- * first questions of each look-up are asked before the later questions of all look-ups: a domain with twenty mail hosts whose
- * addresses are never answered must not delay other domains. */
+/* query.c - one question of a look-up, and what its answer says. Who asks the name servers: struct dns_source. */
 #include "internal.h"
-
-#include <stdlib.h>
-#include <unbound.h>
 
 #define CLASS_IN       1
 #define RCODE_NOERROR  0
 #define RCODE_SERVFAIL 2
 #define RCODE_NXDOMAIN 3
 #define CNAMES_MAX     16  /* in a row: longer chains are a fault of the zone */
-#define REASON_MAX     200 /* bytes of the library's reason: it names parts of the answer */
-#define BURST_MAX      50  /* questions within BURST_MS */
-#define BURST_MS       10
-#define UNHEARD_MS     60000  /* without an answer by the library for so long, a plain answer begins … */
-#define PLAINLY_MS     600000 /* … a time of this length, in which plain questions come first */
-#define FIRST_MAX      4      /* how many questions of a look-up are asked with priority */
-
-/* A question that was given to the library. */
-struct question {
-	struct list in_dns;
-	struct dns *dns;
-	struct query *query; /* NULL: nobody waits for the answer any more */
-};
-
-enum security { INSECURE, BOGUS, SECURE }; /* as unbound-event.h numbers them */
+#define REASON_MAX     200 /* bytes of the reason for a failed validation: it names parts of the answer */
+#define FIRST_MAX      4   /* how many questions of a look-up are asked with priority */
 
 static const char *type_name(unsigned type)
 {
@@ -108,158 +87,53 @@ static void pick(struct query *q, const struct dns_answer *answer, bool secure)
 	}
 }
 
-/* Store the answer in the query. The packet belongs to the caller, so it is copied. */
-static void take_answer(struct query *q, int rcode, struct str packet, int security, const char *why_bogus)
+/* Store the answer in the query. */
+static void take_answer(struct query *q, const struct dns_reply *reply)
 {
 	struct arena *a = &q->lookup->arena;
 	struct dns_answer answer;
 
-	q->bogus = security == BOGUS;
-	if (security == BOGUS)
-		fail(q, arena_printf(a, "not authentic (DNSSEC): %.*s", REASON_MAX, why_bogus ? why_bogus : ""));
-	else if (rcode != RCODE_NOERROR || packet.n == 0)
-		fail(q, rcode_text(a, rcode == RCODE_NOERROR ? RCODE_SERVFAIL : (unsigned)rcode));
-	else if (!dns_parse(a, arena_str(a, packet), &answer))
+	q->bogus = reply->security == DNS_BOGUS;
+	if (q->bogus)
+		fail(q, arena_printf(a, "not authentic (DNSSEC; delivery.unsigned_zones excepts zones of your own network): %.*s",
+				     STR_ARG(str_head(reply->why, REASON_MAX))));
+	else if (reply->why.n > 0)
+		fail(q, arena_str(a, str_head(reply->why, REASON_MAX)));
+	else if (reply->rcode != RCODE_NOERROR || reply->packet.n == 0)
+		fail(q, rcode_text(a, reply->rcode == RCODE_NOERROR ? RCODE_SERVFAIL : reply->rcode));
+	else if (!dns_parse(a, arena_str(a, reply->packet), &answer))
 		fail(q, S("the answer is malformed"));
 	else if (answer.rcode != RCODE_NOERROR && answer.rcode != RCODE_NXDOMAIN)
 		fail(q, rcode_text(a, answer.rcode));
 	else if (answer.referral)
 		fail(q, S("the resolver only names other servers to ask"));
 	else
-		pick(q, &answer, security == SECURE);
+		pick(q, &answer, reply->security == DNS_SECURE);
 }
 
-static void close_query(struct query *q)
+static void on_answered(struct dns_waiter *w, const struct dns_reply *reply)
 {
+	struct query *q = CONTAINER_OF(w, struct query, waiter);
+
+	take_answer(q, reply);
 	q->open = false;
 	if (--q->lookup->open == 0)
 		uv_timer_start(&q->lookup->timer, q->lookup->step, 0, 0);
 }
 
-/* ---- asking ---- */
-
-static void on_turn(uv_timer_t *timer);
-
-static void wait_for_turn(struct dns *d, uint64_t ms)
-{
-	if (!uv_is_active((uv_handle_t *)&d->turn))
-		uv_timer_start(&d->turn, on_turn, ms, 0);
-}
-
-static void end_question(struct question *u)
-{
-	struct dns *d = u->dns;
-
-	list_remove(&u->in_dns);
-	d->asked--;
-	if (!list_empty(&d->first) || !list_empty(&d->more))
-		wait_for_turn(d, 0); /* the library accepts no question within its callback */
-	free(u);
-}
-
-/* Where the library has heard no answer for a minute, or never, later look-ups need not wait for it. */
-static void on_plain_answer(struct query *q, struct str packet)
-{
-	struct dns *d = q->lookup->dns;
-	uint64_t now = uv_now(d->base.loop);
-
-	take_answer(q, RCODE_NOERROR, packet, INSECURE, NULL);
-	if (q->verdict.class == OK && now >= d->plain_until && (d->heard_at == 0 || now - d->heard_at > UNHEARD_MS))
-		d->plain_until = now + PLAINLY_MS;
-	close_query(q);
-}
-
-static void on_answer(void *ctx, int rcode, void *packet, int packet_n, int security, char *why_bogus, int was_ratelimited)
-{
-	struct question *u = ctx;
-	struct query *q = u->query;
-
-	end_question(u);
-	if (!q)
-		return;
-	q->question = NULL;
-	take_answer(q, rcode, str_make(packet, packet && packet_n > 0 ? (size_t)packet_n : 0), security, why_bogus);
-	if (q->verdict.class == OK)
-		q->lookup->dns->heard_at = uv_now(q->lookup->dns->base.loop);
-	else if (plain_ask(q, on_plain_answer))
-		return;
-	close_query(q);
-}
-
-static void ask(struct query *q)
-{
-	struct dns *d = q->lookup->dns;
-	struct question *u = NEW(struct question);
-	int error, id;
-
-	u->dns = d;
-	u->query = q;
-	q->question = u;
-	list_append(&d->questions, &u->in_dns);
-	d->asked++;
-	d->burst++;
-	error = ub_resolve_event(d->ub, arena_cstr(&q->lookup->arena, q->name), (int)q->type, CLASS_IN, u, on_answer, &id);
-	if (error == 0 || !q->open)
-		return;
-	q->question = NULL;
-	end_question(u);
-	fail(q, str_of(ub_strerror(error)));
-	close_query(q);
-}
-
-/* Half of the room is kept for first questions. Bursts are limited because the socket of a resolver holds some hundred packets:
- * thousands of questions at one moment would be lost, and repeated at one moment. */
-static bool has_room(struct dns *d, bool first)
-{
-	uint64_t now = uv_now(d->base.loop);
-
-	if (d->asked >= (first ? d->asked_max : d->asked_max / 2))
-		return false;
-	if (now - d->burst_at >= BURST_MS) {
-		d->burst_at = now;
-		d->burst = 0;
-	}
-	if (d->burst < BURST_MAX)
-		return true;
-	wait_for_turn(d, BURST_MS);
-	return false;
-}
-
+/* The first questions of each look-up come before the later ones of all look-ups: a domain with twenty mail hosts whose
+ * addresses are never answered must not delay other domains. */
 void query_ask(struct query *q, struct dns_lookup *l, struct str name, unsigned type)
 {
 	struct dns *d = l->dns;
-	bool first = l->open < FIRST_MAX;
-	struct list *waiting = first ? &d->first : &d->more;
+	uint64_t now = uv_now(d->loop);
+	struct dns_query question = {
+		.name = name, .type = type, .limit_ms = l->deadline > now ? l->deadline - now : 0, .first = l->open < FIRST_MAX
+	};
 
-	*q = (struct query){ .lookup = l, .name = name, .type = type, .open = true };
-	list_init(&q->in_waiting);
+	*q = (struct query){ .lookup = l, .name = name, .type = type, .open = true, .waiter.answered = on_answered };
 	l->open++;
-	if (uv_now(d->base.loop) < d->plain_until && plain_ask(q, on_plain_answer))
-		return;
-	if (has_room(d, first) && list_empty(waiting))
-		ask(q);
-	else
-		list_append(waiting, &q->in_waiting);
-}
-
-static void on_turn(uv_timer_t *timer)
-{
-	struct dns *d = timer->data;
-
-	for (int first = 1; first >= 0; first--) {
-		struct list *waiting = first ? &d->first : &d->more, *next;
-
-		while (has_room(d, first) && (next = list_first(waiting)) != NULL) {
-			list_remove(next);
-			ask(CONTAINER_OF(next, struct query, in_waiting));
-		}
-	}
-}
-
-void questions_drop(struct dns *d)
-{
-	LIST_EACH (i, &d->questions)
-		free(CONTAINER_OF(i, struct question, in_dns));
+	d->source.ask(d->source.ctx, &question, &q->waiter);
 }
 
 void query_give_up(struct query *q, struct str why)
@@ -272,14 +146,13 @@ void query_give_up(struct query *q, struct str why)
 
 void query_cancel(struct query *q)
 {
+	struct dns *d;
+
 	if (!q->open)
 		return;
-	list_remove(&q->in_waiting);
-	if (q->question)
-		q->question->query = NULL;
-	q->question = NULL;
-	if (q->plain)
-		plain_cancel(q);
+	d = q->lookup->dns;
+	if (q->waiter.question)
+		d->source.drop(d->source.ctx, &q->waiter);
 	q->open = false;
 	q->lookup->open--;
 }

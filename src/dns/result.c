@@ -92,18 +92,6 @@ static struct verdict host_failure(struct dns_lookup *l, const struct host *h)
 	return v;
 }
 
-/* Were the MX record and all addresses validated? */
-static bool host_secure(const struct dns_lookup *l, const struct host *h)
-{
-	for (unsigned family = 0; family < 2; family++) {
-		const struct query *q = &h->queries[family];
-
-		if (q->lookup && q->verdict.class == OK && q->n > 0 && !q->secure)
-			return false;
-	}
-	return l->mx.secure;
-}
-
 /* Is the host this relay, by the name at the end of its CNAMEs or by an address? */
 static bool is_own(const struct dns_lookup *l, const struct host *h, const struct dns_host *found)
 {
@@ -142,7 +130,10 @@ struct verdict gather_result(struct dns_lookup *l, struct dns_host **hosts_out, 
 	for (; n < l->hosts_n; n++) {
 		struct host *h = &l->hosts[n];
 
-		hosts[n] = (struct dns_host){ .name = h->name, .preference = h->preference, .secure = host_secure(l, h) };
+		hosts[n] = (struct dns_host){
+			.name = h->name, .preference = h->preference, .mx_secure = l->mx.secure, .domain_end = l->mx.owner
+		};
+		hosts[n].secure = host_secure(h, &hosts[n].end);
 		interleave(l, h, &hosts[n]);
 		if (hosts[n].addresses_n == 0)
 			hosts[n].failure = host_failure(l, h);
@@ -173,7 +164,9 @@ struct verdict literal_result(struct dns_lookup *l, struct dns_host **hosts_out,
 			    arena_printf(&l->arena, "%.*s cannot be reached: the address family is switched off",
 					 STR_ARG(l->domain)));
 	address_set_port(address, l->port);
-	*host = (struct dns_host){ .name = l->domain, .addresses = address, .addresses_n = 1 };
+	*host = (struct dns_host){
+		.name = l->domain, .end = l->domain, .domain_end = l->domain, .addresses = address, .addresses_n = 1
+	};
 	*hosts_out = host;
 	*n_out = 1;
 	return ok();

@@ -41,7 +41,7 @@ struct str reverse_name(struct arena *a, struct str address, struct str below_v4
 	const char *text = arena_cstr(a, address);
 	struct in_addr v4;
 	struct in6_addr v6;
-	char nibbles[64];
+	char nibbles[65]; /* the last one is written with room for a point */
 
 	if (inet_pton(AF_INET, text, &v4) == 1) {
 		const unsigned char *b = (const void *)&v4;

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_NAME "doctor.cache"
@@ -52,8 +53,15 @@ struct cache *cache_open(struct arena *a, struct str state_dir, uid_t uid, gid_t
 {
 	struct cache *c = ARENA_NEW(a, struct cache);
 
+	struct str place = directory_of(a, state_dir, "doctor");
+	struct stat st;
+
 	*c = (struct cache){ .arena = a, .uid = uid, .gid = gid, .now = now, .entries = json_object() };
-	c->path = arena_cstr(a, arena_printf(a, "%.*s/" FILE_NAME, STR_ARG(state_dir)));
+	c->path = arena_cstr(a, arena_printf(a, "%.*s/" FILE_NAME, STR_ARG(place)));
+	if (!str_eq(place, state_dir) && stat(arena_cstr(a, place), &st) == 0) { /* as the user of the role doctor */
+		c->uid = st.st_uid;
+		c->gid = st.st_gid;
+	}
 	read_entries(c);
 	return c;
 }

@@ -1,6 +1,6 @@
 /* cache.h - what is not asked of strangers again so soon: the answers of block lists, and of mail servers that were greeted; and
  * since when a thing is as it is.
- * A file in state_dir, one JSON document in a line. What cannot be read there, or not be written, is as if it were not
+ * A file in state_dir/doctor, one JSON document in a line. What cannot be read there, or not be written, is as if it were not
  * there. */
 #ifndef POSTHOUSE_DOCTOR_CACHE_H
 #define POSTHOUSE_DOCTOR_CACHE_H

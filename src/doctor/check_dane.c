@@ -1,6 +1,8 @@
 /* check_dane.c - TLSA records of the mail servers that take our replies (RFC 7672): do they fit the certificates there? */
 #include "txt.h"
 
+#include "posthouse/tls_policy.h"
+
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -104,6 +106,21 @@ static void judge_server(struct doctor *d, struct str domain, struct str host, c
 		finding_unknown(d, domain, host, S("does not show its certificate"));
 }
 
+/* RFC 7672 3.1.3: of usages other than 2 and 3 mail uses none. Senders take the server for one with TLS of any kind. */
+static bool is_for_mail(const struct fact_dns *tlsa)
+{
+	for (size_t i = 0; i < tlsa->n; i++)
+		if (tlsa->records[i].data.n > 0 &&
+		    (tlsa->records[i].data.p[0] == TLSA_DANE_TA || tlsa->records[i].data.p[0] == TLSA_DANE_EE))
+			return true;
+	return false;
+}
+
+static void say(struct doctor *d, enum doctor_result result, struct str domain, struct str host, struct str text)
+{
+	finding_add(d, &(struct doctor_finding){ .result = result, .domain = domain, .subject = host, .text = text });
+}
+
 void check_dane_mx(struct doctor *d)
 {
 	const struct situation *s = doctor_situation(d);
@@ -120,13 +137,11 @@ void check_dane_mx(struct doctor *d)
 				continue;
 			tlsa = facts_dns(d, VIEW_WORLD, SAY("_25._tcp.%.*s", STR_ARG(host)), DNS_TLSA);
 			if (tlsa->n > 0 && !tlsa->secure)
-				finding_add(d,
-					    &(struct doctor_finding){
-						    .result = DOCTOR_ADVICE,
-						    .domain = domain,
-						    .subject = host,
-						    .text = S("has TLSA records in a zone that is not signed: nobody uses them"),
-					    });
+				say(d, DOCTOR_ADVICE, domain, host,
+				    S("has TLSA records in a zone that is not signed: nobody uses them"));
+			else if (tlsa->n > 0 && !is_for_mail(tlsa))
+				say(d, DOCTOR_WARNING, domain, host,
+				    S("has TLSA records of which mail can use none: usages 2 and 3 are for mail"));
 			else if (tlsa->n > 0 && calls++ < SERVERS)
 				judge_server(d, domain, host, tlsa);
 		}

@@ -78,16 +78,33 @@ void check_dnssec_domain(struct doctor *d)
 		judge_name(d, S(""), host, DNS_A);
 }
 
+/* The resolver's own zone of one of our domains, not signed, in place of the world's zone that is. */
+static void judge_inner_zone(struct doctor *d, struct str domain)
+{
+	const struct fact_dns *world = facts_dns(d, VIEW_WORLD, domain, DNS_SOA);
+	const struct fact_dns *mail = facts_dns(d, VIEW_MAIL, domain, DNS_SOA);
+
+	if (world->state != FACT_PENDING && mail->bogus && !world->bogus)
+		say(d, DOCTOR_WARNING, domain, S(""),
+		    S("comes from the resolver without the signatures that it has in the world: this counts as forged, and mail "
+		      "for it waits"),
+		    "If the zone is one of your own network, name it:",
+		    arena_cstr(doctor_arena(d), SAY("delivery = { unsigned_zones = [ \"%.*s\" ]; };", STR_ARG(domain))));
+}
+
 void check_dnssec_resolver(struct doctor *d)
 {
 	const struct fact_dns *world = facts_dns(d, VIEW_WORLD, SIGNED_ZONE, DNS_SOA);
-	const struct fact_dns *clients = facts_dns(d, VIEW_CLIENTS, SIGNED_ZONE, DNS_SOA);
+	const struct fact_dns *mail = facts_dns(d, VIEW_MAIL, SIGNED_ZONE, DNS_SOA);
+	const struct situation *s = doctor_situation(d);
 
-	if (world->state == FACT_PENDING || clients->state == FACT_PENDING)
+	if (world->state == FACT_PENDING || mail->state == FACT_PENDING)
 		return;
-	if (clients->secure)
+	for (size_t i = 0; mail->secure && i < s->domains_n; i++)
+		judge_inner_zone(d, s->domains[i].name);
+	if (mail->secure)
 		finding_ok(d, S(""), S(""), S("The resolver gives validated answers"));
-	else if (world->secure && clients->state == FACT_THERE)
+	else if (world->secure && (mail->state == FACT_THERE || mail->bogus))
 		say(d, DOCTOR_ADVICE, S(""), S(""),
 		    S("The resolver does not give validated answers: TLS by DANE is off for all destinations"),
 		    "Resolve by yourself, or by a local unbound:", "delivery = { resolver = \"recursive\"; };");

@@ -26,6 +26,7 @@ const struct fact_upstream *facts_upstream(struct doctor *d, struct str name);
 /* The greetings of all servers that some check has talked to so far. */
 struct str_list facts_greetings(struct doctor *d);
 const struct fact_sample *facts_sample(struct doctor *d, struct str domain, struct str selector);
+const struct fact_policy *facts_policy(struct doctor *d, struct str domain);
 /* The check that runs now has found `what` under this key: since when (ms UTC) have all runs found the same? A check that asks
  * this of a fault also has to say what it has found where all is well, as "". */
 uint64_t facts_since(struct doctor *d, struct str key, struct str what);

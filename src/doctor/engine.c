@@ -128,6 +128,7 @@ void doctor_free(struct doctor *d)
 	hashtable_fini(&d->probes);
 	hashtable_fini(&d->upstreams);
 	hashtable_fini(&d->samples);
+	hashtable_fini(&d->policies);
 	arena_fini(&d->arena);
 	free(d);
 }

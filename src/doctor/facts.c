@@ -240,6 +240,29 @@ const struct fact_sample *facts_sample(struct doctor *d, struct str domain, stru
 	return &f->answer;
 }
 
+struct policy_fact {
+	struct hashtable_item item;
+	struct str domain;
+	struct fact_policy answer;
+};
+
+const struct fact_policy *facts_policy(struct doctor *d, struct str domain)
+{
+	struct policy_fact *f = HASHTABLE_NAMED(&d->policies, domain, struct policy_fact, item, domain);
+
+	if (!f) {
+		f = ARENA_NEW(&d->arena, struct policy_fact);
+		f->domain = arena_str(&d->arena, domain);
+		hashtable_add(&d->policies, &f->item, hash_text(f->domain));
+		if (d->over)
+			f->answer = (struct fact_policy){ .state = FACT_UNKNOWN, .why = S("time is over") };
+		else
+			d->source.policy(d->source.ctx, f->domain, &f->answer);
+	}
+	d->pending += f->answer.state == FACT_PENDING;
+	return &f->answer;
+}
+
 uint64_t facts_since(struct doctor *d, struct str key, struct str what)
 {
 	return d->source.since(d->source.ctx, arena_printf(&d->arena, "%s %.*s", check_rows[d->now].id, STR_ARG(key)), what);
@@ -260,6 +283,9 @@ void doctor_give_up(struct doctor *d)
 	HASHTABLE_EACH_OF (struct sample_fact, s, &d->samples, item)
 		if (s->answer.state == FACT_PENDING)
 			s->answer = (struct fact_sample){ .state = FACT_UNKNOWN, .why = S("time is over") };
+	HASHTABLE_EACH_OF (struct policy_fact, y, &d->policies, item)
+		if (y->answer.state == FACT_PENDING)
+			y->answer = (struct fact_policy){ .state = FACT_UNKNOWN, .why = S("time is over") };
 }
 
 const struct machine_facts *facts_machine(const struct doctor *d)

@@ -1,4 +1,4 @@
-/* faults.h - what the daily looks of doctor have found, kept in state_dir: a fault is told when two looks that are half an hour
+/* faults.h - what the daily looks of doctor have found, kept on disk: a fault is told when two looks that are half an hour
  * apart agree, and once; and once when it is mended. */
 #ifndef POSTHOUSE_DOCTOR_FAULTS_H
 #define POSTHOUSE_DOCTOR_FAULTS_H

@@ -2,6 +2,7 @@
 #include "faults.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/directory.h"
 #include "posthouse/log.h"
 #include "posthouse/machine.h"
 #include "posthouse/role.h"
@@ -160,7 +161,7 @@ static struct verdict start(struct role *r)
 	struct str dir = role_config(r)->state_dir;
 
 	d->role = r;
-	d->path = str_dup(arena_printf(&d->arena, "%.*s/doctor.faults", STR_ARG(dir)));
+	d->path = str_dup(arena_printf(&d->arena, "%.*s/doctor.faults", STR_ARG(directory_of(&d->arena, dir, "doctor"))));
 	faults_read(&d->faults, d->path);
 	uv_timer_init(role_loop(r), &d->timer);
 	d->timer.data = d;

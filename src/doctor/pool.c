@@ -21,6 +21,7 @@ struct job {
 	struct fact_upstream *upstream_answer, tested;
 	struct str domain, selector;
 	struct fact_sample *sample_answer, sampled;
+	struct fact_policy *policy_answer, found;
 };
 
 static void on_thread(uv_work_t *work)
@@ -31,6 +32,8 @@ static void on_thread(uv_work_t *work)
 		probe_run(&j->arena, j->probe, j->ehlo, &j->probed);
 	else if (j->sample_answer)
 		j->source->hooks.sample(j->source->hooks.ctx, &j->arena, j->domain, j->selector, &j->sampled);
+	else if (j->policy_answer)
+		j->source->hooks.policy(j->source->hooks.ctx, &j->arena, j->domain, &j->found);
 	else
 		j->source->hooks.upstream(j->source->hooks.ctx, &j->arena, j->upstream, &j->tested);
 }
@@ -49,6 +52,8 @@ static void on_back(uv_work_t *work, int status)
 		*j->upstream_answer = j->tested;
 	} else if (!s->gone && j->sample_answer && j->sample_answer->state == FACT_PENDING) {
 		*j->sample_answer = j->sampled;
+	} else if (!s->gone && j->policy_answer && j->policy_answer->state == FACT_PENDING) {
+		*j->policy_answer = j->found;
 	}
 	s->news(s);
 }
@@ -145,5 +150,20 @@ void pool_sample(void *ctx, struct str domain, struct str selector, struct fact_
 	j->domain = domain;
 	j->selector = selector;
 	j->sample_answer = answer;
+	start(j);
+}
+
+void pool_policy(void *ctx, struct str domain, struct fact_policy *answer)
+{
+	struct source *s = ctx;
+	struct job *j;
+
+	if (!s->hooks.policy) {
+		*answer = (struct fact_policy){ .state = FACT_UNKNOWN, .why = S("only `posthouse doctor` asks for it") };
+		return;
+	}
+	j = job_new(s);
+	j->domain = domain;
+	j->policy_answer = answer;
 	start(j);
 }

@@ -2,6 +2,7 @@
 #include "source.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/dns_library.h"
 #include "posthouse/units.h"
 
 #include <arpa/inet.h>
@@ -143,15 +144,20 @@ void resolvers_open(struct source *s, struct str resolver)
 {
 	struct arena *a = doctor_arena(s->doctor);
 	struct verdict why;
-	const struct dns_options o = { .resolver = resolver.n > 0 ? resolver : s->config->delivery.resolver,
-				       .trust_anchor = s->config->delivery.trust_anchor,
-				       .ipv4 = true,
-				       .ipv6 = true };
+	struct dns_options o = { .resolver = resolver.n > 0 ? resolver : s->config->delivery.resolver,
+				 .trust_anchor = s->config->delivery.trust_anchor,
+				 .unsigned_zones = s->config->delivery.unsigned_zones,
+				 .ipv4 = true,
+				 .ipv6 = true };
 
 	s->one_resolver = resolver.n > 0;
 	s->clients = dns_open(s->loop, &o, a, &why);
 	if (!s->clients)
 		s->clients_why = why.text;
+	if (s->config->delivery.uses_dane && dns_tries_root_key(&o)) {
+		o.trust_anchor = S(DNS_ROOT_KEY);
+		s->mail = dns_open(s->loop, &o, a, &why);
+	}
 	open_world(s);
 }
 
@@ -159,9 +165,10 @@ void resolvers_close(struct source *s)
 {
 	dns_close(s->clients);
 	dns_close(s->world);
+	dns_close(s->mail);
 	for (struct resolver *r = s->resolvers; r; r = r->next)
 		dns_close(r->dns);
-	s->clients = s->world = NULL;
+	s->clients = s->world = s->mail = NULL;
 	s->resolvers = NULL;
 }
 
@@ -213,6 +220,8 @@ void resolvers_ask(void *ctx, const struct dns_question *q, struct fact_dns *ans
 	*w = (struct waiting){ .source = s, .question = q, .answer = answer, .cache_key = key };
 	if (q->view == VIEW_OWN) {
 		ask(w, resolver_of(s, q->servers));
+	} else if (q->view == VIEW_MAIL && s->mail) {
+		ask(w, s->mail);
 	} else if (q->view == VIEW_WORLD && !s->world_known) {
 		w->next = s->waiting;
 		s->waiting = w;

@@ -90,7 +90,7 @@ struct doctor_run *doctor_start(uv_loop_t *loop, const struct config *c, const s
 {
 	struct doctor_run *r = NEW(struct doctor_run);
 	struct source *s = &r->source;
-	const struct doctor_source functions = { s, resolvers_ask, pool_probe, pool_upstream, pool_sample, since };
+	const struct doctor_source functions = { s, resolvers_ask, pool_probe, pool_upstream, pool_sample, pool_policy, since };
 	struct doctor_options options = *o;
 
 	*s = (struct source){ .loop = loop, .config = c, .hooks = *hooks, .news = on_news, .deep = o->deep };

@@ -33,7 +33,7 @@ struct doctor {
 	struct doctor_source source;
 	struct situation situation;
 	size_t addresses_capacity;
-	struct hashtable dns, probes, upstreams, samples;
+	struct hashtable dns, probes, upstreams, samples, policies;
 	bool over; /* no more time */
 
 	/* of this look */

@@ -17,6 +17,7 @@ struct source {
 
 	/* resolvers.c */
 	struct dns *clients, *world;
+	struct dns *mail;           /* as clients, with the root key that mail is validated with; NULL: clients does it too */
 	struct str clients_why;     /* why the resolver of the configuration cannot be used; "": it can */
 	struct resolver *resolvers; /* of domains' own servers */
 	struct waiting *waiting;    /* questions to the world, until it is known whether it can be asked */
@@ -39,6 +40,7 @@ void resolvers_ask(void *source, const struct dns_question *q, struct fact_dns *
 void pool_probe(void *source, const struct probe *p, struct fact_probe *answer);
 void pool_upstream(void *source, struct str name, struct fact_upstream *answer);
 void pool_sample(void *source, struct str domain, struct str selector, struct fact_sample *answer);
+void pool_policy(void *source, struct str domain, struct fact_policy *answer);
 void pool_free(struct source *s); /* when no job runs */
 
 #endif

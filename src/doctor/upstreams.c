@@ -50,13 +50,16 @@ const struct fact_probe *upstream_try(struct doctor *d, const struct cfg_upstrea
 {
 	struct probe p = { .host = address, .port = (unsigned)u->port, .tls_name = u->tls_name.n ? u->tls_name : u->host };
 
-	p.tls = u->tls == UPSTREAM_IMPLICIT ? PROBE_IMPLICIT : u->tls == UPSTREAM_NONE ? PROBE_PLAIN : PROBE_STARTTLS;
+	if (u->tls == UPSTREAM_IMPLICIT || (u->tls == UPSTREAM_DANE && u->port == 465))
+		p.tls = PROBE_IMPLICIT;
+	else
+		p.tls = u->tls == UPSTREAM_NONE ? PROBE_PLAIN : PROBE_STARTTLS;
 	return facts_probe(d, &p);
 }
 
 bool upstream_needs_tls(const struct cfg_upstream *u)
 {
-	return u->tls == UPSTREAM_IMPLICIT || u->tls == UPSTREAM_STARTTLS;
+	return u->tls != UPSTREAM_OPPORTUNISTIC && u->tls != UPSTREAM_NONE;
 }
 
 /* "": the server can be used from here, as far as it is seen without a login. */

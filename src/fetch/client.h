@@ -13,7 +13,8 @@
 #include <uv.h>
 
 #define CONNECT_MS      (10 * SECOND_MS) /* until TLS is established */
-#define REQUEST_MS      (30 * SECOND_MS) /* all of it */
+#define REQUEST_MS      (30 * SECOND_MS) /* all of it … */
+#define TEXT_MS         (60 * SECOND_MS) /* … of a text (RFC 8461 3.3) */
 #define ANSWER_MAX      (64 * KIB)
 #define ANSWER_HEAD_MAX (32 * KIB)
 #define RETRY_AFTER_MAX (366 * DAY_MS) /* a longer time counts as this */
@@ -24,23 +25,26 @@ struct transfer;
 /* What is asked for. All views stay valid until `done` or transfer_cancel(). */
 struct transfer_request {
 	struct str url, content_type, body; /* body "": GET, else POST */
+	const char *accept;                 /* the media type that is wanted */
 	struct str host;                    /* of the URL, see url.h */
 	unsigned port;
 	const struct sockaddr_storage *addresses; /* of the host; only these can be views that end with transfer_new() */
 	size_t addresses_n;
 	struct str ca_pem; /* "": the CA certificates of the system; can end with transfer_new() */
-	uint64_t time_ms;  /* what is left of REQUEST_MS */
+	uint64_t time_ms;  /* for all of it */
 };
 
 struct transfer_answer {
-	unsigned status;
+	unsigned status;         /* 0: there is no answer */
+	bool untrusted;          /* … because the certificate is not accepted */
 	uint64_t date;           /* of the server's clock, ms UTC; 0: it said none */
 	uint64_t retry_after_ms; /* RFC 9110 10.2.3; 0: it said none */
+	struct str content_type; /* "": it said none */
 	struct str body;
 };
 
-/* OK and the answer, whatever its status; or TEMP, with the reason as a sentence, and NULL. Text and answer live until the
- * function returns. It comes once, from the loop; then the transfer has ended. */
+/* OK and the answer, whatever its status; or TEMP, with the reason as a sentence. Text and answer live until the function
+ * returns. It comes once, from the loop; then the transfer has ended. */
 typedef void (*transfer_fn)(void *ctx, struct verdict v, const struct transfer_answer *answer);
 
 /* Initialise the libraries; before threads are started. NULL: they refuse. */

@@ -102,9 +102,11 @@ void transfer_finish(struct transfer *t, CURLcode code)
 		answer.status = (unsigned)status;
 		answer.date = date_of(field(t, "Date"));
 		answer.retry_after_ms = retry_after_of(field(t, "Retry-After"), answer.date);
+		answer.content_type = str_of(field(t, "Content-Type") ?: "");
 		t->done(t->ctx, ok(), &answer);
 	} else {
-		t->done(t->ctx, temp(451, S("4.4.1"), transfer_failure(t, code, &a)), NULL);
+		answer = (struct transfer_answer){ .untrusted = code == CURLE_PEER_FAILED_VERIFICATION };
+		t->done(t->ctx, temp(451, S("4.4.1"), transfer_failure(t, code, &a)), &answer);
 	}
 	arena_fini(&a);
 	transfer_free(t);
@@ -154,8 +156,8 @@ static void set_tls(struct transfer *t, struct str ca_pem)
 	SET(t, CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(t, CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(t, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-	SET(t, CURLOPT_CAINFO, NULL);
-	SET(t, CURLOPT_CAPATH, NULL);
+	SET(t, CURLOPT_CAINFO, (char *)NULL);
+	SET(t, CURLOPT_CAPATH, (char *)NULL);
 	if (ca_pem.n > 0) {
 		SET(t, CURLOPT_CAINFO_BLOB, &blob);
 		return;
@@ -182,7 +184,7 @@ static void set_request(struct transfer *t, const struct transfer_request *reque
 {
 	struct arena a = { 0 };
 
-	t->headers = curl_slist_append(NULL, "Accept: application/json");
+	t->headers = curl_slist_append(NULL, arena_cstr(&a, arena_printf(&a, "Accept: %s", request->accept)));
 	if (request->body.n > 0) {
 		struct str type = arena_printf(&a, "Content-Type: %.*s", STR_ARG(request->content_type));
 

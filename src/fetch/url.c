@@ -19,6 +19,20 @@ static struct str part(struct arena *a, CURLU *url, CURLUPart what, unsigned fla
 	return copy;
 }
 
+/* libcurl decodes "%33" in a host behind its checks of the host: the same URL would name the host "3" once, and 0.0.0.3 when it
+ * is read again. */
+static bool has_escaped_host(struct str text)
+{
+	struct str rest = str_from(text, str_find(text, ':') + 1);
+
+	while (rest.n > 0 && rest.p[0] == '/')
+		rest = str_from(rest, 1);
+	for (size_t i = 0; i < rest.n && !strchr("/?#", rest.p[i]); i++)
+		if (rest.p[i] == '%')
+			return true;
+	return false;
+}
+
 bool url_read(struct arena *a, struct str text, struct url *url_out)
 {
 	CURLU *url = curl_url();
@@ -28,7 +42,8 @@ bool url_read(struct arena *a, struct str text, struct url *url_out)
 
 	if (!url)
 		abort();
-	good = strlen(whole) == text.n && curl_url_set(url, CURLUPART_URL, whole, CURLU_DISALLOW_USER) == CURLUE_OK &&
+	good = strlen(whole) == text.n && !has_escaped_host(text) &&
+	       curl_url_set(url, CURLUPART_URL, whole, CURLU_DISALLOW_USER) == CURLUE_OK &&
 	       str_ieq(part(a, url, CURLUPART_SCHEME, 0), S("https")) &&
 	       str_to_u64(part(a, url, CURLUPART_PORT, CURLU_DEFAULT_PORT), &port) && port > 0 && port <= 65535;
 	*url_out = (struct url){ .host = part(a, url, CURLUPART_HOST, CURLU_PUNYCODE),

@@ -13,8 +13,7 @@
 #include <unistd.h>
 
 #define CREDIT_BYTES       (2 * MIB)
-#define CONTROL_BYTES_MAX  (32 * MIB) /* of control messages that wait for a peer; credit bounds the bulk messages */
-#define DATAGRAMS_PER_TURN 64         /* then the loop does its other work */
+#define DATAGRAMS_PER_TURN 64 /* then the loop does its other work */
 
 /* A datagram that waits until the kernel can take it. */
 struct datagram {
@@ -46,6 +45,7 @@ struct channel *channel_new(uv_loop_t *loop, int fd, const struct channel_config
 	ch->config = *config;
 	ch->fd = fd;
 	ch->loop = loop;
+	ch->rate.per_s = config->messages_per_s;
 	list_init(&ch->control);
 	list_init(&ch->bulk);
 	list_init(&ch->calls);
@@ -74,6 +74,11 @@ unsigned channel_peer_index(const struct channel *ch)
 uint64_t channel_peer_incarnation(const struct channel *ch)
 {
 	return ch->peer_incarnation;
+}
+
+bool channel_is_open(const struct channel *ch)
+{
+	return !ch->closing;
 }
 
 size_t channel_queued(const struct channel *ch)
@@ -155,11 +160,12 @@ static void queue_datagram(struct channel *ch, struct str bytes, int fd, bool bu
 	memcpy(d->bytes, bytes.p, bytes.n);
 	list_append(bulk ? &ch->bulk : &ch->control, &d->link);
 	ch->queued++;
-	ch->control_bytes += bulk ? 0 : d->n;
+	ch->bytes[bulk] += d->n;
+	ch->descriptors += d->fd >= 0;
 	if (fd >= 0 && d->fd < 0)
 		channel_close(ch, "no descriptor left to pass one on");
-	else if (ch->control_bytes > CONTROL_BYTES_MAX)
-		channel_close(ch, "the peer does not read its messages");
+	else if (ch->bytes[bulk] > (bulk ? BULK_BYTES_MAX : CONTROL_BYTES_MAX) || ch->descriptors > DESCRIPTORS_MAX)
+		channel_exceeded(ch, "the peer does not read its messages");
 	else
 		watch(ch);
 }
@@ -187,7 +193,8 @@ static void flush(struct channel *ch)
 		if (d->counted)
 			channel_return_credit(ch, d->n);
 		ch->queued--;
-		ch->control_bytes -= d->bulk ? 0 : d->n;
+		ch->bytes[d->bulk] -= d->n;
+		ch->descriptors -= d->fd >= 0;
 		datagram_free(d);
 	}
 	if (!ch->closing)
@@ -236,6 +243,7 @@ bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void 
 		sent = send_datagram(ch, t, ipc_call_type(type) != NULL, call, buf_view(&b), fd);
 	if (t->flags & SECRET)
 		wipe(b.p, b.n);
+	bounds_give(ch->open, type);
 	return sent;
 }
 
@@ -251,6 +259,8 @@ static void receive_hello(struct channel *ch, const struct msg_hello *m)
 		other_build(ch);
 	else if (m->role != ch->config.peer)
 		channel_close(ch, "the peer is another role");
+	else if (ch->config.peer_incarnation != 0 && m->incarnation != ch->config.peer_incarnation)
+		channel_close(ch, "the peer is another process than master says");
 	else
 		ch->peer_incarnation = m->incarnation ? m->incarnation : 1;
 }
@@ -282,6 +292,10 @@ static void receive(struct channel *ch, struct str datagram, int fd)
 		if (fd >= 0)
 			close(fd);
 		channel_close(ch, "messages are not taken now");
+	} else if (!bounds_take(ch->open, type, ch->config.peer, uv_now(ch->loop))) {
+		if (fd >= 0)
+			close(fd);
+		channel_exceeded(ch, "too many requests without an answer");
 	} else if (!ipc_dispatch(ch->config.handlers, ch->config.ctx, ch, type, m, fd)) {
 		if (fd >= 0)
 			close(fd);
@@ -308,6 +322,12 @@ static bool take(struct channel *ch)
 		if (extras.fd >= 0)
 			close(extras.fd);
 		channel_close(ch, extras.many ? "the peer sent more than one descriptor" : "the peer sent too large a message");
+		return false;
+	}
+	if (ch->rate.per_s > 0 && !bounds_rate(&ch->rate, uv_now(ch->loop))) {
+		if (extras.fd >= 0)
+			close(extras.fd);
+		channel_exceeded(ch, "too many messages");
 		return false;
 	}
 	if (extras.lost)
@@ -351,13 +371,21 @@ static void end(struct channel *ch, enum channel_end why, const char *reason)
 	uv_timer_stop(&ch->sweep);
 	drop_queue(&ch->control);
 	drop_queue(&ch->bulk);
-	ch->queued = ch->control_bytes = 0;
+	ch->queued = ch->bytes[0] = ch->bytes[1] = ch->descriptors = 0;
 	calls_fail(ch);
 }
 
 void channel_close(struct channel *ch, const char *reason)
 {
 	end(ch, CHANNEL_BROKEN, reason);
+}
+
+void channel_exceeded(struct channel *ch, const char *bound)
+{
+	if (!ch->closing)
+		log_warning(NULL, "ipc.exceeded", kv("peer", role_name(ch->config.peer)), kv("peer_index", ch->config.peer_index),
+			    kv("reason", bound));
+	channel_close(ch, bound);
 }
 
 enum channel_end channel_end(const struct channel *ch)

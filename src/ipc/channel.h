@@ -2,8 +2,8 @@
 #ifndef POSTHOUSE_IPC_CHANNEL_H
 #define POSTHOUSE_IPC_CHANNEL_H
 
+#include "bounds.h"
 #include "posthouse/list.h"
-#include "table.h"
 
 struct channel {
 	uv_poll_t poll;
@@ -14,8 +14,11 @@ struct channel {
 	uint64_t peer_incarnation; /* 0: no hello yet */
 	struct list control, bulk; /* struct datagram */
 	size_t queued;             /* datagrams of both lists */
-	size_t control_bytes;      /* of the first one */
-	struct list calls;         /* struct call, oldest first */
+	size_t bytes[2];           /* of control, of bulk */
+	size_t descriptors;        /* of both lists */
+	struct open_requests open[MSG_COUNT];
+	struct message_rate rate;
+	struct list calls; /* struct call, oldest first */
 	size_t credit_used;
 	struct credit_wait *waiting;
 	struct arena arena; /* of the message being handled */

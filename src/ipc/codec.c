@@ -74,6 +74,14 @@ static bool code_envelope(struct coder *c, struct envelope *e)
 #undef FIELD
 }
 
+/* The bytes of the smallest record of each kind: a list never has more records than the rest of the datagram has room for, so
+ * that they take little more memory than the datagram. */
+#define U64(field)           +sizeof(uint64_t)
+#define STR(field)           +sizeof(uint32_t)
+#define VERDICT(field)       +sizeof(uint64_t) + 2 * sizeof(uint32_t)
+#define RECORD(name, fields) enum { least_##name = 0 fields };
+#include "posthouse/messages.def"
+
 /* clang-format off */
 #define NOTHING
 #define ENVELOPE(field)     && code_envelope(c, &m->field)
@@ -82,7 +90,6 @@ static bool code_envelope(struct coder *c, struct envelope *e)
 #define VERDICT(field)      && code_verdict(c, &m->field)
 #define LIST(record, field) && code_list_##record(c, &m->field.at, &m->field.n)
 /* clang-format on */
-/* The smallest record is a text's length. */
 #define RECORD(name, fields)                                                                                                     \
 	static bool code_rec_##name(struct coder *c, struct rec_##name *m)                                                       \
 	{                                                                                                                        \
@@ -90,7 +97,7 @@ static bool code_envelope(struct coder *c, struct envelope *e)
 	}                                                                                                                        \
 	static bool code_list_##name(struct coder *c, struct rec_##name **at, size_t *n)                                         \
 	{                                                                                                                        \
-		bool good = code_count(c, n, sizeof(uint32_t));                                                                  \
+		bool good = code_count(c, n, least_##name);                                                                      \
 		if (good && !c->out)                                                                                             \
 			*at = ARENA_ARRAY(c->arena, struct rec_##name, *n);                                                      \
 		for (size_t i = 0; good && i < *n; i++)                                                                          \
@@ -151,12 +158,16 @@ const struct call_type *ipc_call_type(unsigned request)
 	return request < MSG_COUNT && call_types[request].answer ? &call_types[request] : NULL;
 }
 
+/* Asked for each message: looked up once. */
 bool ipc_is_reply(unsigned type)
 {
-	for (unsigned request = 0; request < MSG_COUNT; request++)
-		if (call_types[request].answer && call_types[request].reply == type)
-			return true;
-	return false;
+	static bool replies[MSG_COUNT], known;
+
+	for (unsigned request = 0; !known && request < MSG_COUNT; request++)
+		if (call_types[request].answer)
+			replies[call_types[request].reply] = true;
+	known = true;
+	return type < MSG_COUNT && replies[type];
 }
 
 bool ipc_is_secret(struct str datagram)

@@ -21,7 +21,7 @@ static void add(struct faults *f, struct str text)
 static const struct rec_stat *stat_of(const struct role_told *r, enum metric m)
 {
 	for (size_t i = 0; r->answers && i < r->stats_n; i++)
-		if (r->stats[i].metric == m)
+		if (r->stats[i].metric == m && metric_is_of(m, (enum role_id)r->state.role))
 			return &r->stats[i];
 	return NULL;
 }

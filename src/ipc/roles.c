@@ -3,7 +3,8 @@
 
 /* clang-format off */
 const struct role_facts role_facts[ROLE_COUNT] = {
-#define ROLE(ID, name, start, stop, instances, socket, calls, ...) [ROLE_##ID] = { #name, start, stop, instances, socket, calls },
+#define ROLE(ID, name, start, stop, instances, socket, calls, can, reaches, runs_as, ...)                                        \
+	[ROLE_##ID] = { #name, start, stop, instances, socket, calls, can, reaches, runs_as },
 #include "posthouse/roles.def"
 };
 /* clang-format on */

@@ -1,7 +1,7 @@
 /* cache.h - remembers passwords that were right a short time ago, so that a busy client costs microseconds; and passwords that
- * were tried within a day, so that the same wrong one counts once (see login_counted in messages.def). It stores no password: an
- * entry is the HMAC-SHA-256 of name, device and password with a random key of this process. Its size is bounded: a new entry
- * replaces the oldest of its set. */
+ * were tried within a day, so that the same wrong one counts once (see `counted` of authorized in messages.def). It stores no
+ * password: an entry is the HMAC-SHA-256 of name, device and password with a random key of this process. Its size is bounded: a
+ * new entry replaces the oldest of its set. */
 #ifndef POSTHOUSE_LOGIN_CACHE_H
 #define POSTHOUSE_LOGIN_CACHE_H
 

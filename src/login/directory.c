@@ -1,6 +1,7 @@
 /* directory.c - see directory.h. The loop alone replaces the accounts, so it reads them without the lock. */
 #include "directory.h"
 #include "posthouse/clock.h"
+#include "posthouse/directory.h"
 #include "posthouse/log.h"
 
 #include <errno.h>
@@ -56,7 +57,8 @@ static bool make_key(const char *path, unsigned char key[KEY_SIZE])
 static void settle_key(struct directory *d)
 {
 	struct arena a = { 0 };
-	const char *path = arena_cstr(&a, arena_printf(&a, "%s/login.key", d->state_dir));
+	struct str place = directory_of(&a, str_of(d->state_dir), "login");
+	const char *path = arena_cstr(&a, arena_printf(&a, "%.*s/login.key", STR_ARG(place)));
 	unsigned char key[KEY_SIZE];
 
 	if (!read_key(path, key)) {
@@ -75,7 +77,8 @@ struct directory *directory_new(const char *state_dir)
 	struct directory *d = NEW(struct directory);
 
 	d->state_dir = arena_cstr(&d->arena, str_of(state_dir));
-	d->file = arena_cstr(&d->arena, arena_printf(&d->arena, "%s/accounts", state_dir));
+	d->file = arena_cstr(&d->arena, arena_printf(&d->arena, "%.*s/accounts",
+						     STR_ARG(directory_of(&d->arena, str_of(state_dir), "login"))));
 	if (uv_mutex_init(&d->lock))
 		die(EX_OSERR, "no lock");
 	settle_key(d);

@@ -7,14 +7,24 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static const char *const state_names[] = { "new", "working", "waiting", "orphaned", "closing" };
+static const char *const state_names[] = { "new", "working", "waiting", "judged", "orphaned", "closing" };
 
 void exchange_enter(struct exchange *e, enum exchange_state state)
 {
-	static const bool legal[5][5] = {
-		[EXCHANGE_NEW] = { [EXCHANGE_WORKING] = true, [EXCHANGE_WAITING] = true, [EXCHANGE_CLOSING] = true },
-		[EXCHANGE_WORKING] = { [EXCHANGE_WAITING] = true, [EXCHANGE_ORPHANED] = true, [EXCHANGE_CLOSING] = true },
-		[EXCHANGE_WAITING] = { [EXCHANGE_WORKING] = true, [EXCHANGE_WAITING] = true, [EXCHANGE_CLOSING] = true },
+	static const bool legal[EXCHANGE_STATES][EXCHANGE_STATES] = {
+		[EXCHANGE_NEW] = { [EXCHANGE_WORKING] = true,
+				   [EXCHANGE_WAITING] = true,
+				   [EXCHANGE_JUDGED] = true,
+				   [EXCHANGE_CLOSING] = true },
+		[EXCHANGE_WORKING] = { [EXCHANGE_WAITING] = true,
+				       [EXCHANGE_JUDGED] = true,
+				       [EXCHANGE_ORPHANED] = true,
+				       [EXCHANGE_CLOSING] = true },
+		[EXCHANGE_WAITING] = { [EXCHANGE_WORKING] = true,
+				       [EXCHANGE_WAITING] = true,
+				       [EXCHANGE_JUDGED] = true,
+				       [EXCHANGE_CLOSING] = true },
+		[EXCHANGE_JUDGED] = { [EXCHANGE_CLOSING] = true },
 		[EXCHANGE_ORPHANED] = { [EXCHANGE_CLOSING] = true },
 	};
 
@@ -59,6 +69,7 @@ void exchange_close(struct exchange *e)
 {
 	exchange_enter(e, EXCHANGE_CLOSING);
 	list_remove(&e->link);
+	vouch_drop(&e->vouch);
 	conversation_free(e->conversation);
 	secret_fini(&e->user);
 	secret_fini(&e->response);

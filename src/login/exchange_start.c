@@ -41,17 +41,30 @@ static bool make_room(struct login *l)
 	return false;
 }
 
+/* When half of the places are taken, no submission process gets more than half: one that was taken over does not keep the
+ * clients of all others out. */
+static bool has_its_share(struct login *l, const struct channel *ch)
+{
+	unsigned n = 0;
+
+	if (l->open_exchanges < OPEN_MAX / 2 || !role_peer(l->role, ROLE_SUBMISSION, 1)) /* there is only one */
+		return false;
+	LIST_EACH_OF (const struct exchange, e, &l->exchanges, link)
+		n += e->ch == ch;
+	return n >= OPEN_MAX / 2;
+}
+
 /* OK, or the reason not to start this login. */
-static struct verdict may_start(struct login *l, const struct msg_login_start *m)
+static struct verdict may_start(struct login *l, const struct channel *ch, const struct msg_login_start *m)
 {
 	struct verdict v;
 
+	if (has_its_share(l, ch) || (l->open_exchanges >= OPEN_MAX && !make_room(l)))
+		return temp(454, S("4.7.0"), S("too many logins at once, try again later"));
 	if (m->tls_bits == 0 && m->tls_version == 0) /* submission offers no AUTH without TLS; this is a second check */
 		return perm(538, S("5.7.11"), S("encryption required for authentication"));
 	if (!allowed(l->config, m->mechanism))
 		return perm(504, S("5.5.4"), S("unrecognized authentication mechanism"));
-	if (l->open_exchanges >= OPEN_MAX && !make_room(l))
-		return temp(454, S("4.7.0"), S("too many logins at once, try again later"));
 	if (all_stuck(l))
 		return temp(454, S("4.7.0"), S("authentication is not possible at present"));
 	v = login_refresh(l);
@@ -101,12 +114,17 @@ void exchange_start(struct login *l, struct channel *ch, const struct msg_login_
 
 	if (e)
 		exchange_leave(e); /* the session has started another AUTH */
-	v = may_start(l, m);
-	if (v.class != OK) {
+	v = may_start(l, ch, m);
+	if (v.class == TEMP) {
 		count_login(l, v);
 		answer_verdict(ch, m->call, v);
 		return;
 	}
 	e = exchange_new(l, ch, m);
-	exchange_take_response(e, m->initial);
+	if (v.class == OK) {
+		exchange_take_response(e, m->initial);
+		return;
+	}
+	e->result = (struct conversation_result){ .verdict = v };
+	exchange_conclude(e);
 }

@@ -1,5 +1,5 @@
 /* exchange_step.c - handles one answer of the client: looks for it in the cache, or lets a worker check it within the time limit,
- * and replies.
+ * and asks for the client's next answer (exchange_end.c: when there is none).
  *
  * No standard describes LOGIN: this program has its own dialogue for it, and Cyrus checks the name and the password. */
 #include "exchange.h"
@@ -33,24 +33,6 @@ static void log_fault(struct login *l, struct str reason)
 	log_error(NULL, "login.faulted", kv("reason", reason));
 	secret_set(&l->fault, reason);
 	l->fault_logged_at = now;
-}
-
-/* Log what an administrator should know about a refused login, and its client should not. */
-static void log_refusal(const struct exchange *e)
-{
-	const struct conversation_result *r = &e->result;
-	struct log log = { .session = e->session };
-
-	if (r->misbound.n)
-		log_warning(&log, "login.misbound", kv("reason", r->misbound), kv("client", e->client));
-	if (r->verdict.class != PERM || r->name.n == 0)
-		return;
-	if (directory_end(e->login->directory, r->name, r->device) == PASSWORD_EXPIRED) {
-		log_warning(&log, "login.expired", kv("login", r->name), kv("device", r->device), kv("client", e->client));
-		login_note_use(e->login, r->name, r->device, false);
-	}
-	if (directory_end(e->login->directory, r->name, r->device) == PASSWORD_LOCKED)
-		log_warning(&log, "login.locked", kv("login", r->name), kv("device", r->device), kv("client", e->client));
 }
 
 /* ---- the cache ---- */
@@ -105,26 +87,6 @@ static bool in_cache(struct exchange *e)
 	return true;
 }
 
-/* Was this very password tried for this name within the last day, right or wrong, and how did queue count it? Only queue knows: a
- * password that was refused without a check, by a ban or because too many waited, is a new one afterwards. */
-static uint64_t repeated(const struct exchange *e)
-{
-	uint64_t now = clock_mono_ms();
-
-	return (cache_has(e->login->counted, &e->key, now) ? COUNTED_IN_BAN : 0) |
-	       (cache_has(e->login->judged, &e->key, now) ? COUNTED_AS_JUDGED : 0);
-}
-
-void exchange_counted(struct login *l, struct channel *ch, const struct msg_login_counted *m)
-{
-	struct cache_key key = { .usable = m->tried.n == CACHE_KEY_SIZE };
-
-	if (!key.usable)
-		return;
-	memcpy(key.bytes, m->tried.p, CACHE_KEY_SIZE);
-	cache_put(m->counted == COUNTED_AS_JUDGED ? l->judged : l->counted, &key, clock_mono_ms());
-}
-
 /* ---- steps ---- */
 /* On a worker thread: uses no field of the exchange that the loop can use meanwhile. */
 static void work_step(struct job *job)
@@ -155,54 +117,24 @@ static void ask(struct exchange *e)
 	uv_timer_start(&e->timer, on_time_limit, CLIENT_MS, 0);
 }
 
-/* When the accounts have changed meanwhile, the password can have matched an old verifier: do not keep the result. */
-static void look_again(struct exchange *e)
-{
-	if (e->result.verdict.class == OK && backend_is_ours(e->login->backend) &&
-	    e->generation != directory_generation(e->login->directory))
-		e->result = (struct conversation_result){ .verdict = temp(454, S("4.7.0"),
-									  S("the accounts have just changed, try again")) };
-}
-
-static uint64_t stamp_of(struct login *l, const struct conversation_result *r)
-{
-	return r->verdict.class == OK && backend_is_ours(l->backend) ? directory_stamp(l->directory, r->name, r->device) : 0;
-}
-
 /* A step is done, by a worker or from the cache. */
-static void conclude(struct exchange *e)
+static void end_step(struct exchange *e)
 {
 	const struct conversation_result *r = &e->result;
 
 	secret_fini(&e->response);
 	log_fault(e->login, r->fault);
-	if (r->verdict.class == OK && r->verdict.code == 334) {
+	if (r->verdict.class == OK && r->verdict.code == 334)
 		ask(e);
-		return;
-	}
-	look_again(e);
-	log_refusal(e);
-	if (r->verdict.class == OK)
-		login_note_use(e->login, r->name, r->device, true);
-	count_login(e->login, r->verdict);
-	ipc_send_login_reply(e->ch,
-			     &(struct msg_login_reply){ .call = e->call,
-							.verdict = r->verdict,
-							.challenge = r->challenge,
-							.login = r->name,
-							.device = r->device,
-							.repeated = repeated(e),
-							.tried = e->key.usable ? str_make(e->key.bytes, CACHE_KEY_SIZE) : S(""),
-							.stamp = stamp_of(e->login, r) },
-			     -1);
-	exchange_close(e);
+	else
+		exchange_conclude(e);
 }
 
 void exchange_take_response(struct exchange *e, struct str response)
 {
 	secret_set(&e->response, response);
 	if (in_cache(e)) {
-		conclude(e);
+		end_step(e);
 		return;
 	}
 	exchange_enter(e, EXCHANGE_WORKING);
@@ -227,14 +159,14 @@ static void on_worked(struct job *job, bool ran)
 	    e->generation == directory_generation(e->login->directory))
 		cache_put(e->login->cache, &e->key, clock_mono_ms());
 	if (backend_is_ours(e->login->backend) || (e->result.verdict.class == OK && e->result.verdict.code == 235))
-		conclude(e);
+		end_step(e);
 	else
 		uv_timer_start(&e->timer, on_grain, GRAIN_MS - (clock_mono_ms() - e->step_began_at) % GRAIN_MS, 0);
 }
 
 static void on_grain(uv_timer_t *timer)
 {
-	conclude(timer->data);
+	end_step(timer->data);
 }
 
 /* The worker has not finished in time, or submission has forgotten the client. */

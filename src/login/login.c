@@ -19,12 +19,19 @@
 PASS_ON(login_start, exchange_start)
 PASS_ON(login_step, exchange_step)
 PASS_ON(login_end, exchange_end)
-PASS_ON(login_counted, exchange_counted)
 PASS_ON(login_present, watch_present)
-PASS_ON(host_check, watch_host)
-PASS_ON(local_user, local_user_ask)
 PASS_ON(account_change, change_accounts)
 PASS_ON(account_page, list_accounts)
+
+/* The same for those with a descriptor, which the function closes. */
+#define PASS_ON_FD(message, function)                                                                                            \
+	static void handle_##message(void *ctx, struct channel *ch, const struct msg_##message *m, int fd)                       \
+	{                                                                                                                        \
+		function(role_data(ctx), ch, m, fd);                                                                             \
+	}
+PASS_ON_FD(host_check, host_check)
+PASS_ON_FD(local_user, local_user_ask)
+PASS_ON_FD(drop_owner, drop_owner_ask)
 
 /* ---- what the frame asks ---- */
 static struct login login;
@@ -72,10 +79,19 @@ static void apply(struct role *r)
 	login.config = role_config(r);
 }
 
+static void peer_up(struct role *r, struct channel *ch)
+{
+	if (channel_peer(ch) != ROLE_QUEUE || !role_data(r))
+		return; /* before the start, which asks queue itself */
+	watch_queue_up(&login);
+	vouches_queue_up(&login);
+}
+
 static void peer_down(struct role *r, struct channel *ch)
 {
 	exchanges_drop(&login, ch);
 	local_users_drop(&login, ch);
+	hosts_drop(&login, ch);
 	changes_drop(&login, ch);
 }
 
@@ -92,6 +108,7 @@ static void stop(struct role *r, uint64_t grace_ms)
 
 	exchanges_drop(&login, NULL);
 	local_users_drop(&login, NULL);
+	hosts_drop(&login, NULL);
 	if (backend_is_ours(login.backend))
 		login_keep_uses(&login, true);
 	uv_timer_init(role_loop(r), &patience);
@@ -119,10 +136,10 @@ int main(int argc, char **argv)
 		.login_start = handle_login_start,
 		.login_step = handle_login_step,
 		.login_end = handle_login_end,
-		.login_counted = handle_login_counted,
 		.login_present = handle_login_present,
 		.host_check = handle_host_check,
 		.local_user = handle_local_user,
+		.drop_owner = handle_drop_owner,
 		.account_change = handle_account_change,
 		.account_page = handle_account_page,
 	};
@@ -131,6 +148,7 @@ int main(int argc, char **argv)
 		.start = start,
 		.configure = configure,
 		.apply = apply,
+		.peer_up = peer_up,
 		.peer_down = peer_down,
 		.stop = stop,
 		.stats = stats,

@@ -8,20 +8,24 @@
 #include "posthouse/config.h"
 #include "posthouse/ipc.h"
 #include "posthouse/list.h"
+#include "passes.h"
+#include "vouch.h"
 #include "workers.h"
 
-/* Looks whether accounts have changed, and tells submission. */
+/* Looks whether accounts have changed, and asks queue for the sessions that this concerns. */
 struct watch {
 	uv_timer_t timer;
-	uint64_t generation, next_expiry; /* the state that submission has been told about */
-	uint64_t overs;                   /* sessions that were told to end */
+	uint64_t generation, next_expiry; /* the state when queue was asked last */
+	size_t ending;                    /* sessions that were told to end, and have not */
+	struct list rounds;               /* questions to queue that are not answered */
 };
 
 /* What the system has said about users of this machine (local.c). */
 #define LOCAL_NAMES 256
 struct local_users {
-	struct list asking; /* questions that a worker thread works on */
-	size_t asking_n;
+	struct list questions;
+	size_t asking_n; /* of them: that master works on */
+	struct passes passes;
 	struct {
 		uint64_t uid, until; /* until: monotonic ms; 0: nothing is known */
 		char name[64];
@@ -44,11 +48,13 @@ struct login {
 	struct cache *cache, *judged, *counted;
 	uint64_t cache_generation;         /* of the directory, when the cache was filled */
 	struct list exchanges;             /* logins whose client is still there */
+	struct list hosts;                 /* that queue is asked about */
 	struct list changes;               /* of accounts: the first is being made, the others wait */
 	size_t open_exchanges;             /* also those whose client has left, while their worker still runs */
 	void (*on_stuck)(struct login *l); /* half of the threads have been stuck for long; can be NULL */
 	uint64_t accepted, refused, failed, from_cache;
 	struct watch watch;
+	struct vouches vouches;
 	struct local_users local;
 	uint64_t fault_logged_at; /* the last fault that was logged, and when */
 	struct secret fault;
@@ -71,27 +77,35 @@ void login_keep_uses(struct login *l, bool last);
 /* ---- exchange_start.c, exchange_step.c, exchange.c: logins under way ---- */
 void exchange_start(struct login *l, struct channel *ch, const struct msg_login_start *m);
 void exchange_step(struct login *l, struct channel *ch, const struct msg_login_step *m);
-void exchange_counted(struct login *l, struct channel *ch, const struct msg_login_counted *m);
 void exchange_end(struct login *l, struct channel *ch, const struct msg_login_end *m);
 void exchanges_drop(struct login *l, const struct channel *ch); /* of a channel that has closed; NULL: all */
 
 /* ---- watch.c: sessions whose password has changed, is gone, or whose time is over ---- */
 void watch_init(struct login *l);
 void watch_close(struct login *l);
-void watch_begin(struct login *l); /* from the start on: check the account file each second */
-void watch_look(struct login *l);  /* now */
+void watch_begin(struct login *l);    /* from the start on: check the account file each second */
+void watch_look(struct login *l);     /* now */
+void watch_queue_up(struct login *l); /* a new queue has connected, or the first one */
 
-/* After a change of accounts: `done` is called when the sessions whose password is gone have ended. With no
- * submission process it is called at once, and after some seconds also when one does not answer. */
+/* After a change of accounts: `done` is called when the sessions whose password is gone have ended. While queue is away it is
+ * called at once: nothing is taken from any session then, and the next queue is asked. It is also called after some seconds, when
+ * queue or a submission process does not answer. */
 typedef void watch_done_fn(void *ctx);
 void watch_end_sessions(struct login *l, watch_done_fn *done, void *ctx);
 void watch_present(struct login *l, struct channel *ch, const struct msg_login_present *m);
-void watch_host(struct login *l, struct channel *ch, const struct msg_host_check *m);
+
+/* Has the login ended that was let in by the password with this stamp (0: without one)? */
+bool watch_is_over(const struct login *l, struct str login, struct str device, uint64_t stamp);
 
 /* ---- local.c: users of this machine ---- */
 void local_users_init(struct login *l);
-void local_user_ask(struct login *l, struct channel *ch, const struct msg_local_user *m);
+void local_user_ask(struct login *l, struct channel *ch, const struct msg_local_user *m, int fd);
+void drop_owner_ask(struct login *l, struct channel *ch, const struct msg_drop_owner *m, int fd);
 void local_users_drop(struct login *l, const struct channel *ch); /* of a channel that has closed; NULL: all */
+
+/* ---- host.c: hosts that need no password ---- */
+void host_check(struct login *l, struct channel *ch, const struct msg_host_check *m, int fd);
+void hosts_drop(struct login *l, const struct channel *ch); /* as local_users_drop() */
 
 /* ---- admin.c: accounts listed and changed ---- */
 void change_accounts(struct login *l, struct channel *ch, const struct msg_account_change *m);

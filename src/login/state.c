@@ -16,8 +16,10 @@ void login_init(struct login *l, uv_loop_t *loop, const char *state_dir, const s
 {
 	*l = (struct login){ .loop = loop };
 	list_init(&l->exchanges);
+	list_init(&l->hosts);
 	list_init(&l->changes);
 	watch_init(l);
+	vouches_init(l);
 	local_users_init(l);
 	l->backend = backend_find(auth->backend);
 	l->workers = workers_open(loop, l->backend->threads);
@@ -31,6 +33,7 @@ void login_init(struct login *l, uv_loop_t *loop, const char *state_dir, const s
 void login_close(struct login *l)
 {
 	watch_close(l);
+	vouches_close(l);
 	workers_close(l->workers);
 }
 

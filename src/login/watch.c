@@ -1,6 +1,6 @@
-/* watch.c - ends sessions whose password has been changed, removed or has expired, and those of hosts that need no password when
- * their login is locked. Only submission knows which sessions there are: it is asked when accounts have changed, and told which
- * of its sessions are over. */
+/* watch.c - ends logins whose password has been changed, removed or has expired, and those of hosts and users that need no
+ * password when their login is locked. queue knows who is logged in: it is asked when accounts have changed, and told which
+ * logins are over. */
 #include "login.h"
 #include "posthouse/clock.h"
 #include "posthouse/role.h"
@@ -9,16 +9,14 @@
 
 #define LOOK_EACH_MS 1000
 
-/* All submission processes are asked about their sessions. */
+/* A question to queue about its sessions. */
 struct round {
 	struct login *login;
-	unsigned awaited;      /* answers */
-	uint64_t overs_before; /* the sessions that were told to end before this round */
-	watch_done_fn *done;   /* NULL: nobody waits */
+	struct list link;
+	bool checked;        /* it is answered */
+	watch_done_fn *done; /* NULL: nobody waits */
 	void *ctx;
 };
-
-static void on_checked(void *ctx, struct verdict v, const struct msg_logins_checked *m, int fd);
 
 static void on_look(uv_timer_t *timer)
 {
@@ -31,6 +29,7 @@ void watch_init(struct login *l)
 	uv_timer_init(l->loop, &l->watch.timer);
 	uv_unref((uv_handle_t *)&l->watch.timer); /* the timer does not keep the loop alive */
 	l->watch.timer.data = l;
+	list_init(&l->watch.rounds);
 }
 
 void watch_begin(struct login *l)
@@ -44,61 +43,51 @@ void watch_close(struct login *l)
 	uv_close((uv_handle_t *)&l->watch.timer, NULL);
 }
 
-static void begin_round(struct round *r)
+/* The rounds that have been answered are over when the sessions have ended that were told to: perhaps by another round, which
+ * does not matter. */
+static void end_rounds(struct login *l)
 {
-	struct login *l = r->login;
-
-	r->overs_before = l->watch.overs;
-	for (unsigned i = 0; i < ROLE_PEERS_MAX; i++) {
-		struct channel *ch = role_peer(l->role, ROLE_SUBMISSION, i);
-
-		if (!ch)
+	if (l->watch.ending > 0)
+		return;
+	LIST_EACH_OF (struct round, r, &l->watch.rounds, link) {
+		if (!r->checked)
 			continue;
-		r->awaited++;
-		ipc_call_logins_check(ch, &(struct msg_logins_check){ 0 }, -1, on_checked, r);
+		list_remove(&r->link);
+		if (r->done)
+			r->done(r->ctx);
+		free(r);
 	}
 }
 
-static void end_round(struct round *r)
-{
-	if (r->done)
-		r->done(r->ctx);
-	free(r);
-}
-
-/* A process has named its sessions before it answers, and takes messages in their order. So where sessions were told to end in
- * this round, the answers to another round say that they have ended. */
 static void on_checked(void *ctx, struct verdict v, const struct msg_logins_checked *m, int fd)
 {
 	struct round *r = ctx;
 
-	if (--r->awaited > 0)
-		return;
-	if (r->done && r->login->watch.overs != r->overs_before)
-		begin_round(r);
-	if (r->awaited == 0)
-		end_round(r);
+	r->checked = true;
+	end_rounds(r->login);
 }
 
-static void ask_submission(struct login *l, watch_done_fn *done, void *ctx)
+static void ask_queue(struct login *l, watch_done_fn *done, void *ctx)
 {
 	struct round *r = NEW(struct round);
 
-	r->login = l;
-	r->done = done;
-	r->ctx = ctx;
+	*r = (struct round){ .login = l, .done = done, .ctx = ctx };
+	list_append(&l->watch.rounds, &r->link);
 	l->watch.generation = directory_generation(l->directory);
 	l->watch.next_expiry = directory_next_expiry(l->directory);
-	begin_round(r);
-	if (r->awaited == 0)
-		end_round(r);
+	ipc_call_logins_check(role_peer(l->role, ROLE_QUEUE, 0), &(struct msg_logins_check){ 0 }, -1, on_checked, r);
+}
+
+void watch_queue_up(struct login *l)
+{
+	ask_queue(l, NULL, NULL);
 }
 
 /* Also when watch_look() has just seen the change: its questions are not answered yet. */
 void watch_end_sessions(struct login *l, watch_done_fn *done, void *ctx)
 {
 	login_refresh(l);
-	ask_submission(l, done, ctx);
+	ask_queue(l, done, ctx);
 }
 
 void watch_look(struct login *l)
@@ -108,7 +97,7 @@ void watch_look(struct login *l)
 
 	login_refresh(l);
 	if (over || directory_generation(l->directory) != w->generation)
-		ask_submission(l, NULL, NULL);
+		ask_queue(l, NULL, NULL);
 }
 
 /* Locks of other back-ends are not known. */
@@ -118,28 +107,30 @@ static bool is_locked(const struct login *l, struct str name)
 }
 
 /* Without an account file nothing is known about passwords: sessions stay. */
-static bool is_over(const struct login *l, const struct msg_login_present *m)
+bool watch_is_over(const struct login *l, struct str login, struct str device, uint64_t stamp)
 {
-	if (m->stamp == 0)
-		return is_locked(l, m->login);
+	if (stamp == 0)
+		return is_locked(l, login);
 	return backend_is_ours(l->backend) && directory_accounts(l->directory) &&
-	       directory_stamp(l->directory, m->login, m->device) != m->stamp;
+	       directory_stamp(l->directory, login, device) != stamp;
 }
 
-void watch_host(struct login *l, struct channel *ch, const struct msg_host_check *m)
+static void on_ended(void *ctx, struct verdict v, const struct msg_login_ended *m, int fd)
 {
-	struct msg_host_checked answer = { .call = m->call, .verdict = ok() };
+	struct login *l = ctx;
 
-	login_refresh(l);
-	if (is_locked(l, m->login))
-		answer.verdict = temp(421, S("4.7.0"), S("The login that this host sends as is locked"));
-	ipc_send_host_checked(ch, &answer, -1);
+	l->watch.ending--;
+	end_rounds(l);
 }
 
 void watch_present(struct login *l, struct channel *ch, const struct msg_login_present *m)
 {
-	if (!is_over(l, m))
+	struct msg_login_over over = {
+		.worker = m->worker, .incarnation = m->incarnation, .session = m->session, .stamp = m->stamp
+	};
+
+	if (!watch_is_over(l, m->login, m->device, m->stamp))
 		return;
-	l->watch.overs++;
-	ipc_send_login_over(ch, &(struct msg_login_over){ .session = m->session }, -1);
+	l->watch.ending++;
+	ipc_call_login_over(ch, &over, -1, on_ended, l);
 }

@@ -11,6 +11,8 @@
 #define EACH_MAX    8 /* instances of one field that are signed: bounds the h= list, whatever the message holds */
 #define FOLD_COLUMN 76
 
+static const char field_name[] = "DKIM-Signature";
+
 struct signature {
 	struct str field; /* up to and including "b=" */
 	unsigned char digest[DKIM_DIGEST_SIZE];
@@ -110,20 +112,24 @@ static void hash_fields(struct dkim *d, const struct header *h, bool asked, stru
 	buf_fini(&text);
 }
 
+/* The beginning of a key's field, up to "t=". */
+static struct str begin_field(struct arena *a, const struct dkim_key *key)
+{
+	return arena_printf(a, "%s: v=1; a=%s; c=relaxed/relaxed;\r\n\td=%.*s; s=%.*s; t=", field_name,
+			    key->algorithm == DKIM_ED25519_SHA256 ? "ed25519-sha256" : "rsa-sha256", STR_ARG(key->domain),
+			    STR_ARG(key->selector));
+}
+
 /* One key's field up to "b=", and its digest: the signed fields, then this field with the empty b= and without CRLF. */
 static void finish_key(struct dkim *d, struct signature *s, const struct dkim_key *key, struct str list, struct str body_hash,
 		       uint64_t now_ms)
 {
-	static const char name[] = "DKIM-Signature";
 	struct buf text;
 
-	s->field = arena_printf(
-		&d->arena,
-		"%s: v=1; a=%s; c=relaxed/relaxed;\r\n\td=%.*s; s=%.*s; t=%llu;\r\n\th=%.*s;\r\n\tbh=%.*s;\r\n\tb=", name,
-		key->algorithm == DKIM_ED25519_SHA256 ? "ed25519-sha256" : "rsa-sha256", STR_ARG(key->domain),
-		STR_ARG(key->selector), (unsigned long long)(now_ms / 1000), STR_ARG(list), STR_ARG(body_hash));
+	s->field = arena_printf(&d->arena, "%.*s%llu;\r\n\th=%.*s;\r\n\tbh=%.*s;\r\n\tb=", STR_ARG(begin_field(&d->arena, key)),
+				(unsigned long long)(now_ms / 1000), STR_ARG(list), STR_ARG(body_hash));
 	buf_init(&text, s->field.n);
-	relaxed_field(&text, str_of(name), str_from(s->field, sizeof name));
+	relaxed_field(&text, str_of(field_name), str_from(s->field, sizeof field_name));
 	must(EVP_MD_CTX_copy_ex(d->copy, d->hash));
 	must(EVP_DigestUpdate(d->copy, text.p, text.n));
 	must(EVP_DigestFinal_ex(d->copy, s->digest, NULL));
@@ -151,10 +157,24 @@ void dkim_finish(struct dkim *d, const struct header *header, const struct dkim_
 	buf_fini(&list);
 }
 
-struct str dkim_field(struct arena *a, const struct dkim *d, size_t i, struct str signature)
+struct str dkim_unsigned(const struct dkim *d, size_t i)
 {
 	assert(i < d->n);
-	struct str field = d->signatures[i].field, text = base64_encode(a, signature);
+	return d->signatures[i].field;
+}
+
+bool dkim_is_unsigned(struct str text, const struct dkim_key *key)
+{
+	struct arena a = { 0 };
+	bool fits = str_starts(text, begin_field(&a, key)) && str_ends(text, S("b=")) && field_is_one(text, str_of(field_name));
+
+	arena_fini(&a);
+	return fits;
+}
+
+struct str dkim_signed(struct arena *a, struct str field, struct str signature)
+{
+	struct str text = base64_encode(a, signature);
 	char *out = arena_alloc(a, field.n + text.n + 4 * (text.n / 64 + 1) + 2);
 	size_t used = field.n;
 
@@ -170,4 +190,9 @@ struct str dkim_field(struct arena *a, const struct dkim *d, size_t i, struct st
 	}
 	memcpy(out + used, "\r\n", 2);
 	return str_make(out, used + 2);
+}
+
+struct str dkim_field(struct arena *a, const struct dkim *d, size_t i, struct str signature)
+{
+	return dkim_signed(a, dkim_unsigned(d, i), signature);
 }

@@ -11,7 +11,6 @@
 #include "posthouse/id.h"
 
 #define RECEIVED_MAX 50   /* RFC 5321 6.3 */
-#define FROM_MAX     100  /* mailboxes in From: more than a person would write */
 #define RESENT_MAX   8192 /* bytes of all Resent-From and Resent-Sender that are read: each byte costs many bytes of memory */
 #define ORIGINAL_MAX 900  /* bytes of a replaced Message-ID or Date that are kept */
 
@@ -104,7 +103,7 @@ static struct verdict put_author(struct draft *d, struct header_field f)
 static struct verdict clear_resender(struct draft *d, const struct header_field *f, struct str *value)
 {
 	struct str_list found;
-	struct str cleared;
+	struct str cleared = S("");
 	bool is_from = str_ieq(f->name, S("Resent-From"));
 	struct verdict v = perm(550, S("5.6.0"), S("the message was sent on too often: its Resent fields are too long"));
 
@@ -232,7 +231,7 @@ static struct verdict read_authors(struct arena *a, struct fixup_result *out)
 	if (from && !header_addresses(a, from->value, &out->from))
 		return perm(550, S("5.6.0"),
 			    S("the From field cannot be read, without any doubt, as a list of addresses (RFC 5322 3.4)"));
-	if (from && (out->from.n == 0 || out->from.n > FROM_MAX))
+	if (from && (out->from.n == 0 || out->from.n > AUTHORS_MAX))
 		return perm(550, S("5.6.0"), S("the From field has no address, or too many"));
 	out->sender = S("");
 	if (!sender)

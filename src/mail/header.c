@@ -106,3 +106,21 @@ struct header_field field_make(struct arena *a, struct str name, struct str valu
 				      .value = str_make(whole.p + name.n + 1, value.n),
 				      .whole = whole };
 }
+
+bool field_is_one(struct str text, struct str name)
+{
+	if (!str_starts(text, name) || text.n <= name.n || text.p[name.n] != ':')
+		return false;
+	if (str_ends(text, S("\r\n")))
+		text = str_head(text, text.n - 2);
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		if ((c >= ' ' && c < 0x7f) || c == '\t')
+			continue;
+		if (c != '\r' || i + 2 >= text.n || text.p[i + 1] != '\n' || (text.p[i + 2] != ' ' && text.p[i + 2] != '\t'))
+			return false;
+		i += 2;
+	}
+	return true;
+}

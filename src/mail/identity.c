@@ -18,7 +18,8 @@ bool message_id_valid(struct str value)
 	struct str s = skip_space(value);
 	size_t end = str_find(s, '>'), at = str_find(str_head(s, end), '@');
 
-	if (!str_starts(s, S("<")) || end == s.n || at < 2 || at + 1 >= end || end > MESSAGE_ID_MAX)
+	if (!str_starts(s, S("<")) || end == s.n || at < 2 || at + 1 >= end || end > MESSAGE_ID_MAX ||
+	    str_find(value, '\0') < value.n)
 		return false;
 	for (size_t i = 1; i < end; i++) {
 		if (is_control(s.p[i]) || s.p[i] == ' ' || s.p[i] == '<')
@@ -109,7 +110,7 @@ bool date_valid(struct str value)
 	s = skip_space(s);
 	int year = take_number(&s, 2, 4);
 	s = skip_space(s);
-	if (day < 1 || month < 0 || day > days[month] || year < 0)
+	if (str_find(value, '\0') < value.n || day < 1 || month < 0 || day > days[month] || year < 0)
 		return false;
 	return take_time(&s) && take_zone(&s) && skip_space(s).n == 0;
 }

@@ -180,6 +180,7 @@ static enum mime_kind read_type(struct str value, struct mime_part *part)
 	if (!str_ieq(type, S("multipart")))
 		return MIME_BODY_PART;
 	if (!read_boundary(value, part)) {
+		part->boundary_n = 0;
 		part->opaque = "a multipart whose boundary can be read in several ways, or not at all";
 		return MIME_OPAQUE;
 	}

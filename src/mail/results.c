@@ -92,6 +92,8 @@ static bool take_result(struct arena *a, struct str *rest, struct auth_result *r
 	if (!take_pair(a, rest, &name, &r->result))
 		return false;
 	r->method = str_head(name, str_find(name, '/')); /* a version can follow */
+	if (r->method.n == 0 || r->result.n == 0)
+		return false;
 	for (;;) {
 		if (!skip(rest, r->properties_n == 0 && r->reason.n == 0 ? &comment : NULL))
 			return false;

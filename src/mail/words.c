@@ -81,7 +81,7 @@ size_t word_length(struct str s, bool exact)
 		if (is_control(s.p[i]) || is_8bit(s.p[i]) || s.p[i] == ' ')
 			return 0;
 	}
-	return exact && n > 0 && (str_find(text, '?') < text.n || text.n == 0) ? 0 : n;
+	return exact && n > 0 && (str_find(text, '?') < text.n || text.n == 0 || charset.n == 0) ? 0 : n;
 }
 
 /* Where the last word of `s` can end: behind it nothing needs to be looked for. */
@@ -268,6 +268,6 @@ void words_decode(struct arena *a, struct str s, struct words *out)
 		struct str ascii = only_ascii(a, charset_kind(charset), bytes);
 		out->at[out->n++] = (struct word){ ascii, as_atom(a, str_head(str_from(s, i), n), charset, bytes) };
 		if (charset_kind(charset) == UNKNOWN || str_search(ascii, S("=?")) < ascii.n)
-			out->unknown = charset;
+			out->unknown = charset.n > 0 ? charset : S("(none)"); /* "=?*language?q?...?=" */
 	}
 }

@@ -14,12 +14,13 @@ struct word {
 struct words {
 	struct word *at;
 	size_t n;
-	struct str unknown; /* a charset in which ASCII bytes can mean other characters (UTF-7, EBCDIC); "" = none */
+	struct str unknown; /* a charset in which ASCII bytes can mean other characters (UTF-7, EBCDIC), "(none)" for a word that
+			     * names no charset; "" = every word can be read */
 	bool nested;        /* there was a word within a word */
 };
 
 /* The encoded word at the front of `s`: its length; 0 when there is none. With `exact` only as RFC 2047 2 has it (no space or
- * "?" in it). */
+ * "?" in it, and a charset). */
 size_t word_length(struct str s, bool exact);
 
 /* Take a text apart. UTF-8 and US-ASCII words become text, and are looked through again for words; white space between two

@@ -19,20 +19,9 @@
 #define LONG_LIFE_MS      MINUTE_MS /* a role that has lived this long is restarted without a long pause */
 #define BACK_OFF_FIRST_MS 100
 #define BACK_OFF_MAX_MS   30000
-#define SHORT_LIVES_MAX   3 /* in a row, after its program file was replaced: then the new program is at fault */
-
-struct child *child_find(struct master *m, enum role_id role, unsigned index)
-{
-	for (size_t i = 0; i < m->children_n; i++)
-		if (m->children[i].role == role && m->children[i].index == index)
-			return &m->children[i];
-	return NULL;
-}
-
-struct child *child_of(struct master *m, const struct channel *ch)
-{
-	return child_find(m, channel_peer(ch), channel_peer_index(ch));
-}
+#define RENEWAL_MS        5000 /* beyond the shutdown grace */
+#define MESSAGES_PER_S    1000 /* of one role: command lines that ask for status without a pause send some hundreds */
+#define SHORT_LIVES_MAX   3    /* in a row, after its program file was replaced: then the new program is at fault */
 
 /* A drop directory that is there and belongs to the user of the roles: pickup can use no other. What is there and cannot be used
  * is logged when that is new. */
@@ -42,10 +31,10 @@ static void look_for_drop_directory(struct master *m)
 	struct arena a = { 0 };
 	struct stat st;
 	bool exists = path.n > 0 && lstat(arena_cstr(&a, path), &st) == 0;
-	const char *wrong = !exists                                       ? NULL
-			    : !S_ISDIR(st.st_mode)                        ? "it is no directory"
-			    : st.st_uid != (m->drop ? m->uid : geteuid()) ? "it does not belong to the user run_as"
-									  : NULL;
+	const char *wrong = !exists                                   ? NULL
+			    : !S_ISDIR(st.st_mode)                    ? "it is no directory"
+			    : st.st_uid != m->users.of[AS_RUN_AS].uid ? "it does not belong to the user run_as"
+								      : NULL;
 
 	m->has_drop = exists && !wrong;
 	if (wrong && !m->drop_is_wrong)
@@ -75,7 +64,9 @@ bool child_is_needed(const struct child *c)
 		return c->master->has_drop;
 	if (c->role == ROLE_WEB)
 		return config->metrics.n > 0;
-	return fetches(config);
+	if (c->role == ROLE_TLSPOLICY)
+		return config->delivery.uses_mta_sts || config->tls_report.from.n > 0;
+	return fetches(config) || config->delivery.uses_mta_sts || config->tls_report.from.n > 0;
 }
 
 static bool all_children_ready(const struct master *m)
@@ -94,10 +85,11 @@ void child_ready(struct child *c)
 	if (!fresh)
 		return; /* after a reload a role says `ready` too */
 	if (c->generation != m->generation) {
-		child_kill(c, SIGKILL, "the configuration was reloaded while it started");
+		child_renew(c, S("the configuration was reloaded while it started"));
 		return;
 	}
 	c->state = CHILD_READY;
+	c->renewed = false;
 	log_at(m->all_ready ? LOG_INFO : LOG_DEBUG, NULL, "role.ready", kv("started", role_name(c->role)), kv("number", c->index),
 	       kv("pid", (int)c->pid));
 	child_wire(c);
@@ -153,6 +145,7 @@ static void start_child(struct child *c)
 					 .peer = c->role,
 					 .peer_index = c->index,
 					 .incarnation = 1,
+					 .messages_per_s = MESSAGES_PER_S,
 					 .handlers = &master_handlers,
 					 .on_closed = on_channel_closed,
 					 .ctx = m };
@@ -164,7 +157,7 @@ static void start_child(struct child *c)
 		start_failed(c, "socketpair", strerror(errno));
 		return;
 	}
-	log_fd = logs_pipe(m, S(""));
+	log_fd = logs_pipe(m, c, S(""));
 	c->incarnation = ++m->last_incarnation;
 	c->offered = 0;
 	error = child_spawn(c, ends[1], log_fd, on_process_exit);
@@ -208,8 +201,10 @@ static void end_partner(struct child *c)
 {
 	struct child *relay = child_find(c->master, ROLE_RELAY, 0);
 
-	if (c->role == ROLE_QUEUE && relay->process_open && !c->master->stopping)
-		child_kill(relay, SIGKILL, "queue has died");
+	if (c->role != ROLE_QUEUE || !relay->process_open || c->master->stopping)
+		return;
+	relay->renewed |= c->renewed;
+	child_kill(relay, SIGKILL, "queue has died");
 }
 
 static void restart(struct child *c)
@@ -242,13 +237,14 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal)
 	struct master *m = c->master;
 	bool needed = child_is_needed(c);
 
-	if (!m->stopping && needed) {
+	if (!m->stopping && needed && !(c->renewed && c->state == CHILD_STOPPING)) {
 		m->deaths[c->role]++;
 		log_error(NULL, "role.died", kv("dead", role_name(c->role)), kv("number", c->index), kv("pid", (int)c->pid),
 			  kv("status", (long long)status), kv("signal", signal));
 	}
 	c->failures = !needed ? 0 : clock_mono_ms() - c->started_mono > LONG_LIFE_MS ? 1 : c->failures + 1;
 	child_unwatch(c);
+	c->state = CHILD_STOPPING; /* there is nothing left to be killed */
 	if (c->ch)
 		channel_close(c->ch, "the process has ended");
 	if (c->failures >= SHORT_LIVES_MAX && program_was_replaced())
@@ -278,8 +274,10 @@ void children_look_again(struct master *m)
 		return;
 	look_for_drop_directory(m);
 	if (m->has_drop && pickup->state == CHILD_AWAY && !pickup->process_open &&
-	    !uv_is_active((uv_handle_t *)&pickup->back_off))
+	    !uv_is_active((uv_handle_t *)&pickup->back_off)) {
+		pickup->renewed = true;
 		start_child(pickup);
+	}
 }
 
 void children_follow_config(struct master *m)
@@ -289,6 +287,8 @@ void children_follow_config(struct master *m)
 		struct child *c = &m->children[i];
 		bool needed = child_is_needed(c);
 
+		c->failures = 0; /* what ended it so soon can be mended now */
+		c->renewed |= needed && m->all_ready && c->state != CHILD_READY;
 		if (needed && c->state == CHILD_AWAY && !c->process_open && !uv_is_active((uv_handle_t *)&c->back_off)) {
 			start_child(c);
 		} else if (!needed && c->state == CHILD_READY) {
@@ -296,6 +296,19 @@ void children_follow_config(struct master *m)
 			ipc_send_stop(c->ch, &(struct msg_stop){ .grace_ms = m->config->shutdown_grace_ms }, -1);
 		}
 	}
+}
+
+void child_renew(struct child *c, struct str reason)
+{
+	const struct master *m = c->master;
+
+	if (m->stopping || !m->all_ready || !c->ch || c->state == CHILD_STOPPING)
+		return;
+	log_info(NULL, "role.outgrown", kv("outgrown", role_name(c->role)), kv("number", c->index), kv("reason", reason));
+	c->renewed = true;
+	c->state = CHILD_STOPPING;
+	ipc_send_stop(c->ch, &(struct msg_stop){ .grace_ms = m->config->shutdown_grace_ms }, -1);
+	child_insist(c, m->config->shutdown_grace_ms + RENEWAL_MS);
 }
 
 static unsigned instances_of(const struct master *m, enum role_id role)

@@ -163,10 +163,10 @@ static int spawn(struct command *c, const struct str_list *words, int output_fd,
 	kept[n + 1] = NULL;
 	for (size_t i = 0; i < words->n; i++)
 		arguments[i] = str_dup(words->at[i]);
-	if (m->drop) { /* libuv gives up the supplementary groups too */
+	if (m->users.drop) { /* libuv gives up the supplementary groups too */
 		options.flags |= UV_PROCESS_SETUID | UV_PROCESS_SETGID;
-		options.uid = m->uid;
-		options.gid = m->gid;
+		options.uid = m->users.of[AS_RUN_AS].uid;
+		options.gid = m->users.of[AS_RUN_AS].gid;
 	}
 	error = uv_spawn(m->loop, &c->process, &options);
 	for (size_t i = 0; i < words->n; i++)
@@ -197,7 +197,7 @@ static void begin(struct master *m, struct channel *ch, uint64_t call, const str
 {
 	struct command *c = command_new(m, ch, call, u);
 	struct arena a = { 0 };
-	int ends[2] = { -1, -1 }, log_fd = logs_pipe(m, u->name), error = UV_EMFILE;
+	int ends[2] = { -1, -1 }, log_fd = logs_pipe(m, NULL, u->name), error = UV_EMFILE;
 
 	if (log_fd >= 0 && pipe2(ends, O_CLOEXEC) == 0)
 		error = spawn(c, &u->oauth.command, ends[1], log_fd);
@@ -230,6 +230,8 @@ void command_run(struct master *m, struct channel *ch, const struct msg_command_
 		refuse(ch, request->call, S("the upstream has no command in the configuration"));
 	else if (runs)
 		refuse(ch, request->call, S("the upstream's command runs already"));
+	else if (!allowance_take(&m->runs))
+		refuse(ch, request->call, S("commands were run too often, try again"));
 	else
 		begin(m, ch, request->call, u);
 }

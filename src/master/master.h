@@ -6,6 +6,7 @@
 #include "posthouse/config.h"
 #include "posthouse/ipc.h"
 #include "posthouse/list.h"
+#include "posthouse/users.h"
 
 #include <sys/types.h>
 
@@ -35,10 +36,11 @@ struct child {
 	uint64_t started_at; /* ms UTC */
 	uint64_t started_mono;
 	unsigned failures;  /* processes in a row that ended soon after their start */
+	bool renewed;       /* master ends or starts it because of what has changed; until it is ready with that */
 	uint64_t offered;   /* number of the configuration that this process was asked about, in a reload */
 	struct child *lost; /* the peer to which the role gets a new channel soon; NULL: none */
 	uint64_t lost_incarnation, rewired_mono;
-	uint64_t rewires; /* new channels within a short time */
+	uint64_t rewires; /* new channels within a short time that were perhaps its fault */
 	uv_timer_t rewire;
 	uv_timer_t back_off;
 	uv_timer_t insist;          /* SIGKILL follows when SIGABRT has not ended the process */
@@ -52,6 +54,11 @@ struct unix_socket {
 	char *name;
 };
 
+/* How often a role can make master do something: a few times at once, then one each second. */
+struct allowance {
+	uint64_t used, at;
+};
+
 struct master {
 	uv_loop_t *loop;
 	const char *config_path;
@@ -59,9 +66,8 @@ struct master {
 	uint64_t generation; /* of the configuration in force */
 	uint64_t offers;     /* numbers given to configurations */
 	uint64_t started_at;
-	uid_t uid; /* the user and group of the roles when master runs as root */
-	gid_t gid;
-	bool drop;
+	struct users users; /* of the roles */
+	struct arena users_arena;
 	int lock_fd;
 	struct unix_socket control, local;
 	struct child children[WORKERS_MAX + ROLE_COUNT];
@@ -82,11 +88,19 @@ struct master {
 	uv_timer_t ping_timer, alive_timer, stop_timer;
 	uv_signal_t signals[4];
 	struct reload *reload;
-	struct list commands; /* that run, see command.h */
+	struct allowance reloads, runs; /* of console, of vault */
+	struct list commands;           /* that run, see command.h */
 };
 
+/* The user that the role runs as. */
+static inline const struct user *child_user(const struct child *c)
+{
+	return &c->master->users.of[role_facts[c->role].runs_as];
+}
+
 /* ---- sockets.c ---- */
-/* Lock the state directory, which is created for the run_as user if it is missing. Waits up to 10 s, then dies with 75. */
+/* Lock the state directory, which is created for the run_as user if it is missing. Waits up to 10 s, then dies with 75. Then what
+ * is in it gets its users. */
 void lock_state_dir(struct master *m);
 /* Bind the listening sockets, the control socket and the local one; dies when one cannot be bound. */
 void open_sockets(struct master *m);
@@ -108,8 +122,8 @@ void child_wire(struct child *c);
 /* A role gets its listening sockets after its peers, so that the first client meets a complete relay. */
 void child_give_sockets(struct child *c);
 /* A role reports that its channel to a peer has closed. If both still run 200 ms later, they get a new channel. When that happens
- * again and again, the peer is killed. A role that reports a peer which it cannot have (roles.def) is killed itself: no role can
- * end others at will. */
+ * again and again, one of the two is killed: whichever is nearer to strangers, since neither can be believed about the other. A
+ * role that reports a peer which it cannot have (roles.def) is killed itself: no role can end others at will. */
 void child_lost_peer(struct child *c, const struct msg_peer_lost *m);
 
 /* ---- children.c ---- */
@@ -120,6 +134,10 @@ bool child_is_needed(const struct child *c);
 /* After a reload: start the roles that are needed now, stop those that are not. */
 void children_follow_config(struct master *m);
 void children_look_again(struct master *m);
+/* The role needs what its walls refuse, or has an old configuration: have it stopped, then start it again. */
+void child_renew(struct child *c, struct str reason);
+
+/* ---- child_find.c ---- */
 struct child *child_of(struct master *m, const struct channel *ch);
 struct child *child_find(struct master *m, enum role_id role, unsigned index);
 
@@ -127,6 +145,8 @@ struct child *child_find(struct master *m, enum role_id role, unsigned index);
 /* Send the signal to the process. SIGKILL follows 5 s after SIGABRT. The restart begins when the process has ended. */
 void child_kill(struct child *c, int signal, const char *reason);
 void children_ping(struct master *m);
+/* SIGKILL follows when the process, which was told to end, has not done that within this time. */
+void child_insist(struct child *c, uint64_t within_ms);
 /* The process has ended: cancel its calls and stop its timers. */
 void child_unwatch(struct child *c);
 /* Was the program file of master replaced since its start? */
@@ -136,9 +156,9 @@ bool program_was_replaced(void);
 void master_outdated(struct master *m, const struct child *c, const char *why);
 
 /* ---- logs.c ---- */
-/* A pipe for the standard error of a role, or of the command of `upstream` ("": a role). Returns the end for the process; master
+/* A pipe for the standard error of a role, or (c NULL) of the command of `upstream`. Returns the end for the process; master
  * reads the other end until the process closes its own. A role's lines are log lines, a command's become events. */
-int logs_pipe(struct master *m, struct str upstream);
+int logs_pipe(struct master *m, const struct child *c, struct str upstream);
 
 /* ---- reload.c ---- */
 /* Send the current configuration to a process that has just started. */
@@ -152,6 +172,13 @@ void reload_watch_certificates(struct master *m);
 void master_stop(struct master *m, int exit_code);
 void master_child_gone(struct master *m);
 extern const struct ipc_handlers master_handlers;
+
+/* ---- allowance.c ---- */
+bool allowance_take(struct allowance *a);
+
+/* ---- user_names.c ---- */
+/* Answers `user_of` of login. */
+void user_ask(struct child *c, const struct msg_user_of *m);
 
 /* ---- notify.c ---- */
 /* Send a state to the service manager (sd_notify protocol). Without NOTIFY_SOCKET in the environment nothing is sent. */

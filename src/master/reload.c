@@ -169,7 +169,7 @@ static void finish(struct reload *r)
 		else if (r->refused.class == OK && c->offered == m->offers)
 			ipc_send_apply(c->ch, &(struct msg_apply){ .generation = m->offers }, -1);
 		else if (r->refused.class == OK)
-			child_kill(c, SIGKILL, "it was started again while the configuration was reloaded");
+			child_renew(c, S("the configuration was reloaded while it started"));
 	}
 	if (r->refused.class == OK) {
 		m->generation = m->offers;
@@ -201,11 +201,12 @@ static void refuse(struct reload *r, enum verdict_class class, struct str who, s
 
 static void on_configured(void *ctx, struct verdict v, const struct msg_configured *m, int fd)
 {
-	struct reload *r = ctx;
+	struct child *c = ctx;
+	struct reload *r = c->master->reload;
 
-	if (!m)
-		refuse(r, TEMP, S("a role"), v.text);
-	else if (m->verdict.class != OK)
+	if (!m && !c->renewed) /* one that is renewed gets the configuration that is in force when it starts */
+		refuse(r, TEMP, str_of(role_name(c->role)), v.text);
+	else if (m && m->verdict.class != OK)
 		refuse(r, m->verdict.class, S("refused"), m->verdict.text);
 	if (--r->waiting == 0)
 		finish(r);
@@ -229,6 +230,8 @@ static void offer(struct reload *r)
 
 		if (c->state != CHILD_READY && !child_is_needed(c))
 			continue;
+		if (c->renewed)
+			continue; /* an earlier reload has it started: it gets the configuration that is in force then */
 		if (c->state != CHILD_READY || !c->ch) {
 			refuse(r, TEMP, str_of(role_name(c->role)), S("is being restarted, try again"));
 			continue;
@@ -240,11 +243,18 @@ static void offer(struct reload *r)
 		}
 		r->waiting++;
 		c->offered = m->offers;
-		ipc_call_configure(c->ch, &(struct msg_configure){ .generation = m->offers }, fd, on_configured, r);
+		ipc_call_configure(c->ch, &(struct msg_configure){ .generation = m->offers }, fd, on_configured, c);
 		close(fd);
 	}
 	if (--r->waiting == 0)
 		finish(r);
+}
+
+/* queue gave tickets that a later queue must know. */
+static void keep_ticket_secret(const struct config *now, struct config *next)
+{
+	if (now->ticket_secret.n == next->ticket_secret.n)
+		memcpy((char *)(uintptr_t)next->ticket_secret.p, now->ticket_secret.p, now->ticket_secret.n);
 }
 
 /* Offer a new configuration to all roles. Takes `next`. */
@@ -267,6 +277,7 @@ static void begin(struct master *m, struct config *next, const struct config_fau
 		config_free(next);
 		return;
 	}
+	keep_ticket_secret(m->config, next);
 	notify_reloading();
 	r = NEW(struct reload);
 	*r = (struct reload){ .master = m, .next = next, .ch = asked->ch, .call = asked->call, .by_itself = asked->by_itself };
@@ -288,6 +299,10 @@ void reload_begin(struct master *m, struct channel *ch, uint64_t call, const cha
 	log_info(NULL, "config.reloading", kv("reason", why));
 	if (!may_reload(m)) {
 		answer_asker(ch, call, temp(0, S(""), S("a reload, start or stop is going on: try again")), S(""));
+		return;
+	}
+	if (ch && !allowance_take(&m->reloads)) {
+		answer_asker(ch, call, temp(0, S(""), S("the configuration was reloaded too often: try again")), S(""));
 		return;
 	}
 	next = config_load(m->config_path, &faults);

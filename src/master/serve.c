@@ -7,10 +7,10 @@
 #include "posthouse/figures.h"
 #include "posthouse/log.h"
 #include "posthouse/net.h"
+#include "posthouse/sandbox.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +41,11 @@ static void handle_peer_lost(void *ctx, struct channel *ch, const struct msg_pee
 	child_lost_peer(child_of(ctx, ch), m);
 }
 
+static void handle_outgrown(void *ctx, struct channel *ch, const struct msg_outgrown *m, int fd)
+{
+	child_renew(child_of(ctx, ch), m->reason);
+}
+
 static void handle_reload(void *ctx, struct channel *ch, const struct msg_reload *m, int fd)
 {
 	reload_begin(ctx, ch, m->call, "asked for");
@@ -61,9 +66,13 @@ static void handle_status(void *ctx, struct channel *ch, const struct msg_status
 		const struct child *c = &m->children[i];
 
 		if (child_is_needed(c))
-			states[answer.roles.n++] = (struct rec_role_state){
-				c->role, c->index, (uint64_t)c->pid, c->incarnation, c->state == CHILD_READY, c->started_at
-			};
+			states[answer.roles.n++] = (struct rec_role_state){ c->role,
+									    c->index,
+									    (uint64_t)c->pid,
+									    c->incarnation,
+									    c->state == CHILD_READY,
+									    c->started_at,
+									    str_of(child_user(c)->name) };
 	}
 	answer.source = config_fingerprint(m->config, &a);
 	ipc_send_status_is(ch, &answer, -1);
@@ -80,6 +89,11 @@ static void handle_stats(void *ctx, struct channel *ch, const struct msg_stats *
 			figures_add(&f, METRIC_MASTER_DEATHS, str_of(role_name((enum role_id)role)), master->deaths[role], S(""));
 	figures_process(&f, master->started_at);
 	figures_send(&f, ch, m->call);
+}
+
+static void handle_user_of(void *ctx, struct channel *ch, const struct msg_user_of *m, int fd)
+{
+	user_ask(child_of(ctx, ch), m);
 }
 
 static void handle_command_run(void *ctx, struct channel *ch, const struct msg_command_run *m, int fd)
@@ -103,11 +117,13 @@ const struct ipc_handlers master_handlers = {
 	.ready = handle_ready,
 	.stopped = handle_stopped,
 	.peer_lost = handle_peer_lost,
+	.outgrown = handle_outgrown,
 	.working = handle_working,
 	.reload = handle_reload,
 	.status = handle_status,
 	.stats = handle_stats,
 	.command_run = handle_command_run,
+	.user_of = handle_user_of,
 };
 
 /* ---- stopping: who takes mail, then who sends it, then who keeps it; each waits for the one before ---- */
@@ -261,19 +277,14 @@ static void watch_signals(struct master *m)
 }
 
 /* ---- starting ---- */
-static void find_user(struct master *m)
+static void find_users(struct master *m)
 {
-	struct passwd *user;
+	const struct users *u = &m->users;
 
-	if (geteuid() != 0)
-		return;
-	errno = 0;
-	user = getpwnam(arena_cstr(&m->config->arena, m->config->run_as));
-	if (!user)
+	if (!users_find(&m->users, &m->users_arena, m->config->run_as))
 		die(EX_CONFIG, "run_as: there is no user \"%.*s\" on this machine", STR_ARG(m->config->run_as));
-	m->uid = user->pw_uid;
-	m->gid = user->pw_gid;
-	m->drop = true;
+	if (u->missing.n > 0 && u->of[AS_RUN_AS].uid != 0)
+		log_warning(NULL, "users.missing", kv("missing", u->missing), kv("instead", u->of[AS_RUN_AS].name));
 }
 
 /* The service manager can give master capabilities (for low ports, and keys that only root can read). The roles do not inherit
@@ -319,6 +330,20 @@ static void load(struct master *m, const char *config_path)
 		exit(EX_CONFIG);
 }
 
+/* Said once, and not by each role. */
+static void tell_sandbox(const struct config *c)
+{
+	struct arena a = { 0 };
+	bool whole;
+	struct str missing = sandbox_missing(&a, &whole);
+
+	if (c->sandbox == SANDBOX_OFF)
+		log_warning(NULL, "sandbox.off");
+	else if (missing.n > 0)
+		log_at(whole ? LOG_WARNING : LOG_INFO, NULL, "sandbox.incomplete", kv("walls", missing));
+	arena_fini(&a);
+}
+
 int serve(const char *config_path)
 {
 	static struct master master;
@@ -334,13 +359,14 @@ int serve(const char *config_path)
 	load(m, config_path);
 	if (machine_check(m->config) > 0)
 		exit(EX_CONFIG);
-	find_user(m);
+	find_users(m);
+	tell_sandbox(m->config);
 	m->workers = worker_count(m->config);
 	m->loop = uv_default_loop();
 	m->generation = m->offers = 1;
 	lock_state_dir(m);
 	open_sockets(m);
-#if !defined(__SANITIZE_ADDRESS__)
+#ifndef POSTHOUSE_SANITIZED
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		die(EX_OSERR, "PR_SET_DUMPABLE: %s", strerror(errno));
 #endif

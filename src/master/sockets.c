@@ -22,7 +22,8 @@
 /* Create the state directory for the run_as user if it is missing. */
 static void make_state_dir(struct master *m, const char *path)
 {
-	int error = directory_make_for(path, m->uid, m->gid);
+	const struct user *run_as = &m->users.of[AS_RUN_AS];
+	int error = directory_make_for(path, run_as->uid, run_as->gid);
 
 	if (error)
 		die(EX_CANTCREAT, "cannot make the directory %s: %s", path, strerror(error));
@@ -32,8 +33,7 @@ static void make_state_dir(struct master *m, const char *path)
  * rights. */
 static int open_lock(struct master *m, const char *path)
 {
-	int fd = m->drop ? directory_open_file_as(path, m->uid, m->gid)
-			 : open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	int fd = directory_open_file_as(path, m->users.of[AS_RUN_AS].uid, m->users.of[AS_RUN_AS].gid);
 	struct stat st;
 
 	if (fd < 0)
@@ -42,6 +42,19 @@ static int open_lock(struct master *m, const char *path)
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
 		die(EX_CANTCREAT, "%s: expected a regular file with one link: remove it", path);
 	return fd;
+}
+
+static void settle_state_dir(struct master *m, const char *directory)
+{
+	struct str left_over;
+	const char *at_fault;
+	int error = state_dir_settle(directory, &m->users, &m->users_arena, &at_fault);
+
+	if (error)
+		die(EX_CANTCREAT, "%s cannot be made ready for its user: %s", at_fault, strerror(error));
+	left_over = state_dir_left_over(directory, &m->users_arena);
+	if (left_over.n > 0)
+		log_warning(NULL, "master.left_over", kv("files", left_over), kv("reason", STATE_DIR_LEFT_OVER));
 }
 
 void lock_state_dir(struct master *m)
@@ -61,6 +74,7 @@ void lock_state_dir(struct master *m)
 			die(EX_TEMPFAIL, "%s is in use by another instance (its lock was not free within 10 s)", directory);
 		usleep(50 * 1000);
 	}
+	settle_state_dir(m, directory);
 }
 
 /* A first bind without SO_REUSEPORT fails when another program has the port. With SO_REUSEPORT both would share it unnoticed. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define ROLE_PATH_MAX 4096
+#define ARGUMENTS_MAX 12
 
 /* In the directory of master's own program (a build directory), or else in libexecdir. */
 static const char *role_path(enum role_id role, char path[ROLE_PATH_MAX])
@@ -26,15 +27,46 @@ static const char *role_path(enum role_id role, char path[ROLE_PATH_MAX])
 	return path;
 }
 
+/* "4,24,27" */
+static struct str groups_text(struct arena *a, const struct user *u)
+{
+	struct str text = S("");
+
+	for (size_t i = 0; i < u->groups_n; i++)
+		text = arena_printf(a, "%.*s%s%u", STR_ARG(text), i ? "," : "", (unsigned)u->groups[i]);
+	return text;
+}
+
+/* What master tells the role: arguments.c of src/role reads it. */
+static void make_arguments(const struct child *c, struct arena *a, char *path, char *arguments[ARGUMENTS_MAX])
+{
+	const struct user *u = child_user(c);
+	const struct {
+		const char *name;
+		struct str value;
+		bool given;
+	} all[] = { { "--index", arena_printf(a, "%u", c->index), true },
+		    { "--incarnation", arena_printf(a, "%llu", (unsigned long long)c->incarnation), true },
+		    { "--uid", arena_printf(a, "%u", (unsigned)u->uid), c->master->users.drop },
+		    { "--gid", arena_printf(a, "%u", (unsigned)u->gid), c->master->users.drop },
+		    { "--groups", groups_text(a, u), c->master->users.drop && u->groups_n > 0 } };
+	size_t n = 0;
+
+	arguments[n++] = path;
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		if (!all[i].given)
+			continue;
+		arguments[n++] = (char *)(uintptr_t)all[i].name;
+		arguments[n++] = (char *)(uintptr_t)arena_cstr(a, all[i].value);
+	}
+	arguments[n] = NULL;
+}
+
 int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit)
 {
 	struct master *m = c->master;
-	char path[ROLE_PATH_MAX], *kept[ENVIRONMENT_MAX], index[24], incarnation[24], uid[24], gid[24];
-	char *arguments[] = { path,        (char *)(uintptr_t) "--index",
-			      index,       (char *)(uintptr_t) "--incarnation",
-			      incarnation, m->drop ? (char *)(uintptr_t) "--uid" : NULL,
-			      uid,         (char *)(uintptr_t) "--gid",
-			      gid,         NULL };
+	struct arena a = { 0 };
+	char path[ROLE_PATH_MAX], *kept[ENVIRONMENT_MAX], *arguments[ARGUMENTS_MAX];
 	uv_stdio_container_t stdio[5] = { { .flags = UV_IGNORE },
 					  { .flags = UV_IGNORE },
 					  { .flags = UV_INHERIT_FD, .data.fd = log_fd },
@@ -46,11 +78,11 @@ int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit)
 					 .exit_cb = on_exit,
 					 .stdio = stdio,
 					 .stdio_count = 5 };
+	int error;
 
-	snprintf(index, sizeof index, "%u", c->index);
-	snprintf(incarnation, sizeof incarnation, "%llu", (unsigned long long)c->incarnation);
-	snprintf(uid, sizeof uid, "%u", (unsigned)m->uid);
-	snprintf(gid, sizeof gid, "%u", (unsigned)m->gid);
+	make_arguments(c, &a, path, arguments);
 	c->process.data = c;
-	return uv_spawn(m->loop, &c->process, &options);
+	error = uv_spawn(m->loop, &c->process, &options);
+	arena_fini(&a);
+	return error;
 }

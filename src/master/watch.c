@@ -14,7 +14,12 @@ static void on_insist(uv_timer_t *timer)
 {
 	struct child *c = timer->data;
 
-	child_kill(c, SIGKILL, "it did not end by SIGABRT");
+	child_kill(c, SIGKILL, c->renewed ? "it did not stop in time" : "it did not end by SIGABRT");
+}
+
+void child_insist(struct child *c, uint64_t within_ms)
+{
+	uv_timer_start(&c->insist, on_insist, within_ms, 0);
 }
 
 void child_kill(struct child *c, int signal, const char *reason)
@@ -26,7 +31,7 @@ void child_kill(struct child *c, int signal, const char *reason)
 	c->state = CHILD_STOPPING;
 	uv_process_kill(&c->process, signal);
 	if (signal == SIGABRT)
-		uv_timer_start(&c->insist, on_insist, INSIST_MS, 0);
+		child_insist(c, INSIST_MS);
 }
 
 /* ---- watching ---- */

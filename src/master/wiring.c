@@ -43,9 +43,15 @@ void child_wire(struct child *c)
 			connect_pair(c, &m->children[i]);
 }
 
+/* Of the two ends of a channel, the role that starts later: it builds on the other one, and is nearer to strangers. */
+static struct child *more_exposed(struct child *one, struct child *other)
+{
+	return role_facts[one->role].start > role_facts[other->role].start ? one : other;
+}
+
 static void on_rewire(uv_timer_t *timer)
 {
-	struct child *c = timer->data, *peer = c->lost;
+	struct child *c = timer->data, *peer = c->lost, *exposed = more_exposed(c, peer);
 	uint64_t now = clock_mono_ms();
 
 	c->lost = NULL;
@@ -53,11 +59,11 @@ static void on_rewire(uv_timer_t *timer)
 	if (c->master->stopping || c->state != CHILD_READY || peer->state != CHILD_READY ||
 	    peer->incarnation != c->lost_incarnation)
 		return;
-	c->rewires = now - c->rewired_mono < REWIRE_QUICK_MS ? c->rewires + 1 : 0;
-	c->rewired_mono = now;
-	if (c->rewires > REWIRES_MAX) {
-		c->rewires = 0;
-		child_kill(peer, SIGKILL, "its channels close again and again");
+	exposed->rewires = now - exposed->rewired_mono < REWIRE_QUICK_MS ? exposed->rewires + 1 : 0;
+	exposed->rewired_mono = now;
+	if (exposed->rewires > REWIRES_MAX) {
+		exposed->rewires = 0;
+		child_kill(exposed, SIGKILL, "its channels close again and again");
 		return;
 	}
 	log_warning(NULL, "role.rewired", kv("one", role_name(c->role)), kv("other", role_name(peer->role)));

@@ -55,13 +55,18 @@ struct str xtext_encode(struct arena *a, struct str s)
 struct str address_with_canonical_domain(struct arena *a, struct str address)
 {
 	size_t at = str_rfind(address, '@');
-	struct str domain = str_from(address, at + 1);
-	bool below = domain.n > 1 && domain.p[0] == '.'; /* a pattern's */
+	struct str head = str_head(address, at + 1), domain = str_from(address, at + 1);
+	size_t below = domain.n > 1 && domain.p[0] == '.'; /* a pattern's */
+	char *whole;
 
 	if (at == address.n)
 		return address;
 	domain = domain_canonical(a, str_from(domain, below));
-	return arena_printf(a, "%.*s%s%.*s", STR_ARG(str_head(address, at + 1)), below ? "." : "", STR_ARG(domain));
+	whole = arena_alloc(a, head.n + below + domain.n); /* not by printf: it would end the domain at a NUL */
+	memcpy(whole, head.p, head.n);
+	memcpy(whole + head.n, ".", below);
+	memcpy(whole + head.n + below, domain.p, domain.n);
+	return str_make(whole, head.n + below + domain.n);
 }
 
 /* Atoms with single dots between (RFC 5322 3.2.3), UTF-8 among them (RFC 6532 3.2). */

@@ -6,12 +6,20 @@
 #include <stdlib.h>
 #include <unicase.h>
 
-/* When PRECIS does not allow the name, only its ASCII letters become lower case. ASCII names need no tables. */
+/* Does a name have one of the characters that divide a login or a line of the account file? A full-width "@" becomes an "@". */
+static bool has_separator(struct str name)
+{
+	return str_find(name, '@') < name.n || str_find(name, '/') < name.n || str_find(name, ':') < name.n ||
+	       str_starts(name, S("#"));
+}
+
+/* When PRECIS does not allow the name, or would make two parts of it, only its ASCII letters become lower case. ASCII names need
+ * no tables. */
 static struct str canonical_part(struct arena *a, struct str part)
 {
 	struct str name;
 
-	return !str_is_ascii(part) && precis_username(a, part, &name) ? name : arena_lower(a, part);
+	return !str_is_ascii(part) && precis_username(a, part, &name) && !has_separator(name) ? name : arena_lower(a, part);
 }
 
 /* `domain` has U-labels, in any case; "" when IDNA does not allow it. */
@@ -43,6 +51,20 @@ struct str domain_canonical(struct arena *a, struct str domain)
 	return name;
 }
 
+/* Letters, digits, hyphens and underscores in labels that are not empty, and a dot at the end: the mapping of UTS 46 turns a
+ * full-width "@" into an "@", and an ideographic space into a space. */
+static bool is_mapped_well(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_' &&
+		    !(c == '.' && i > 0 && s.p[i - 1] != '.'))
+			return false;
+	}
+	return s.n > 0;
+}
+
 bool domain_to_ascii(struct arena *a, struct str domain, struct str *name_out)
 {
 	uint8_t *found = NULL;
@@ -57,7 +79,7 @@ bool domain_to_ascii(struct arena *a, struct str domain, struct str *name_out)
 	if (good)
 		*name_out = arena_lower(a, str_of((const char *)found));
 	idn2_free(found);
-	return good;
+	return good && is_mapped_well(*name_out);
 }
 
 struct str login_canonical(struct arena *a, struct str login)
@@ -79,7 +101,8 @@ bool login_is_proper(struct str login)
 {
 	struct str whole = str_head(login, str_find(login, '/')), name;
 	struct arena a = { 0 };
-	bool proper = precis_username(&a, address_local(whole), &name) && str_eq(login_canonical(&a, login), login);
+	bool proper = precis_username(&a, address_local(whole), &name) && str_eq(name, address_local(whole)) &&
+		      str_eq(login_canonical(&a, login), login);
 
 	arena_fini(&a);
 	return proper;

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* A connected UDP socket sends nothing, but has its source address. Any global address does. */
@@ -23,6 +24,30 @@ static bool source_for(const char *destination, char text_out[INET6_ADDRSTRLEN])
 		close(fd);
 	freeaddrinfo(to);
 	return found;
+}
+
+/* The kernel lets a socket have only an address of this machine. */
+bool address_is_own(struct str address)
+{
+	struct sockaddr_storage own = { 0 };
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&own;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&own;
+	char text[INET6_ADDRSTRLEN];
+	bool is_own;
+	int fd;
+
+	snprintf(text, sizeof text, "%.*s", STR_ARG(address));
+	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1)
+		own.ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1)
+		own.ss_family = AF_INET6;
+	else
+		return false;
+	fd = socket(own.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	is_own = fd >= 0 && bind(fd, (struct sockaddr *)&own, own.ss_family == AF_INET ? sizeof *v4 : sizeof *v6) == 0;
+	if (fd >= 0)
+		close(fd);
+	return is_own;
 }
 
 struct str_list kernel_addresses(struct arena *a)

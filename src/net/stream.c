@@ -238,3 +238,11 @@ struct str stream_peer_address(const struct stream *st)
 {
 	return str_of(st->address);
 }
+
+int stream_descriptor(const struct stream *st)
+{
+	uv_os_fd_t fd = -1;
+
+	uv_fileno((const uv_handle_t *)&st->tcp, &fd);
+	return fd;
+}

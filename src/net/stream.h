@@ -7,6 +7,8 @@
 
 #include "deferred.h"
 #include "client_hello.h"
+#include "remote_key.h"
+#include "tls_sessions.h"
 
 #include "posthouse/list.h"
 #include "posthouse/net.h"
@@ -31,18 +33,30 @@ enum stream_state {
 struct stream_tls {
 	SSL *ssl;
 	struct tls_context *context;
-	struct str in;             /* ciphertext being decrypted: a view of the shared buffer, or of `wire` */
-	struct buf wire;           /* ciphertext that waits until the user takes more */
-	struct buf plain;          /* written, not encrypted yet: one record for many writes */
-	struct verdict fault;      /* of a handshake that could not begin */
-	bool done, failed, over;   /* the handshake */
-	bool shut;                 /* our close_notify is in `out` */
-	bool behind;               /* bytes read in the clear are the beginning of the handshake */
-	bool encrypting;           /* TLS now writes the user's bytes, not an answer to the peer */
-	unsigned answers;          /* writes by TLS that the peer has caused since the handshake */
-	bool flooded;              /* the peer has caused too many answers */
-	struct client_hello hello; /* of a client, as far as it was received */
+	struct str in;                 /* ciphertext being decrypted: a view of the shared buffer, or of `wire` */
+	struct buf wire;               /* ciphertext that waits until the user takes more */
+	struct buf plain;              /* written, not encrypted yet: one record for many writes */
+	enum tls_demand demand;        /* of a client */
+	X509 *refused;                 /* the server's certificate that was not accepted; NULL: none */
+	struct resumption *resumption; /* of a client that keeps sessions; else NULL */
+	struct signing *signing;       /* with a certificate whose key another process has; else NULL */
+	struct verdict fault;          /* of a handshake that could not begin */
+	bool done, failed, over;       /* the handshake */
+	bool shut;                     /* our close_notify is in `out` */
+	bool behind;                   /* bytes read in the clear are the beginning of the handshake */
+	bool encrypting;               /* TLS now writes the user's bytes, not an answer to the peer */
+	unsigned answers;              /* writes by TLS that the peer has caused since the handshake */
+	bool flooded;                  /* the peer has caused too many answers */
+	struct client_hello hello;     /* of a client, as far as it was received */
 	bool hello_too_large;
+};
+
+/* What a client's session is kept by. */
+struct resumption {
+	char key[SESSION_KEY];
+	uint64_t born_ms;         /* when the certificate was verified; a resumed session is as old as the one before … */
+	uint64_t offered_born_ms; /* … that was offered */
+	bool offered;
 };
 
 struct stream {
@@ -89,6 +103,9 @@ void stream_write_failed(struct stream *st, int error);
 void stream_finish_step(struct stream *st);
 
 /* stream_tls.c */
+/* Put TLS into the stream. Bytes read in the clear and not taken are discarded (RFC 3207 section 4.2); `behind`: they begin the
+ * handshake. */
+SSL *stream_tls_begin(struct stream *st, struct tls_context *context, bool behind);
 void stream_tls_input(struct stream *st, struct str bytes);
 void stream_tls_continue(struct stream *st);
 void stream_tls_encrypt(struct stream *st);

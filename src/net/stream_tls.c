@@ -3,13 +3,10 @@
 #include "stream.h"
 #include "tls.h"
 
-#include "posthouse/arena.h"
 #include "posthouse/secret.h"
 
-#include <arpa/inet.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 #include <stdlib.h>
 
 #define TLS_RECORD      16384
@@ -110,9 +107,7 @@ static void handshake_over(struct stream *st)
 
 /* ---- beginning ---- */
 
-/* Put TLS into the stream. Bytes read in the clear and not taken are discarded (RFC 3207 section 4.2); `behind`: they begin the
- * handshake. */
-static SSL *tls_begin(struct stream *st, struct tls_context *context, bool behind)
+SSL *stream_tls_begin(struct stream *st, struct tls_context *context, bool behind)
 {
 	struct stream_tls *tls = NEW(struct stream_tls);
 	BIO *bio = BIO_new(bio_method());
@@ -121,6 +116,7 @@ static SSL *tls_begin(struct stream *st, struct tls_context *context, bool behin
 	if (!bio || !tls->ssl)
 		abort(); /* no memory: as every other allocation */
 	tls->context = tls_context_ref(context);
+	tls->signing = context->remote_key ? signing_new() : NULL;
 	tls->in = S("");
 	buf_init(&tls->wire, STREAM_CHUNK);
 	buf_init(&tls->plain, STREAM_UNSENT_MAX);
@@ -150,66 +146,14 @@ void stream_start_server_tls(struct stream *st, struct tls_context *t)
 {
 	if (st->state > STREAM_OPEN || st->tls)
 		return;
-	SSL_set_accept_state(tls_begin(st, t, false));
+	SSL_set_accept_state(stream_tls_begin(st, t, false));
 }
 
 void stream_start_server_tls_behind(struct stream *st, struct tls_context *t)
 {
 	if (st->state > STREAM_OPEN || st->tls)
 		return;
-	SSL_set_accept_state(tls_begin(st, t, true));
-}
-
-enum name_kind { NAME_UNFIT, NAME_HOST, NAME_ADDRESS };
-
-/* OpenSSL would accept every subdomain for a name with a leading dot. */
-static enum name_kind kind_of(struct arena *scratch, struct str name)
-{
-	const char *z = arena_cstr(scratch, name);
-	struct in6_addr address;
-
-	if (name.n == 0 || strlen(z) != name.n || z[0] == '.' || z[0] == '*')
-		return NAME_UNFIT;
-	return inet_pton(AF_INET, z, &address) == 1 || inet_pton(AF_INET6, z, &address) == 1 ? NAME_ADDRESS : NAME_HOST;
-}
-
-/* The server must prove that it has one of the names. OpenSSL would demand an address in addition to a host name. */
-static bool demand_names(SSL *ssl, struct arena *scratch, const struct str_list *names)
-{
-	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-
-	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-	/* RFC 6125 6.4.4 and RFC 9525 2: the names are the subjectAltName's, never the common name */
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	if (names->n == 1 && kind_of(scratch, names->at[0]) == NAME_ADDRESS)
-		return X509_VERIFY_PARAM_set1_ip_asc(param, arena_cstr(scratch, names->at[0])) == 1;
-	for (size_t i = 0; i < names->n; i++)
-		if (kind_of(scratch, names->at[i]) != NAME_HOST ||
-		    X509_VERIFY_PARAM_add1_host(param, names->at[i].p, names->at[i].n) != 1)
-			return false;
-	return names->n > 0;
-}
-
-void stream_start_client_tls(struct stream *st, struct tls_context *t, const struct str_list *names, bool verify)
-{
-	struct arena scratch = { 0 };
-	bool good = true;
-	SSL *ssl;
-
-	if (st->state > STREAM_OPEN || st->tls)
-		return;
-	ssl = tls_begin(st, t, false);
-	SSL_set_connect_state(ssl);
-	ERR_clear_error();
-	/* RFC 6066 section 3: literal addresses are not permitted in SNI. */
-	if (names->n > 0 && kind_of(&scratch, names->at[0]) == NAME_HOST)
-		good = SSL_set_tlsext_host_name(ssl, arena_cstr(&scratch, names->at[0])) == 1;
-	if (verify && !(good && demand_names(ssl, &scratch, names)))
-		st->tls->fault = perm(550, S("5.7.5"), S("the name the certificate should bear is not a host name"));
-	else if (SSL_do_handshake(ssl) == 1 || SSL_get_error(ssl, -1) != SSL_ERROR_WANT_READ)
-		st->tls->fault = temp(421, S("4.7.5"), S("TLS handshake could not be begun"));
-	arena_fini(&scratch);
-	stream_due(st);
+	SSL_set_accept_state(stream_tls_begin(st, t, true));
 }
 
 /* ---- handshake ---- */
@@ -227,11 +171,49 @@ static const char *tls_reason(void)
 void stream_tls_fail(struct stream *st, struct verdict v)
 {
 	st->tls->failed = true;
+	if (st->tls->resumption && st->tls->resumption->offered) /* it can have failed because of that */
+		tls_sessions_forget(st->tls->context->sessions, st->tls->resumption->key);
 	uv_read_stop((uv_stream_t *)&st->tcp);
 	stream_flush(st);
 	st->state = STREAM_ENDED;
 	if (st->ops->on_tls)
 		st->ops->on_tls(st->ctx, st, v);
+}
+
+/* The handshake needs a signature. Until it is there nothing is read. */
+static void ask_signature(struct stream *st)
+{
+	struct signing *g = st->tls->signing;
+	struct tls_to_sign what = { .key = str_make(st->tls->context->key_id, sizeof st->tls->context->key_id),
+				    .scheme = g->scheme,
+				    .text = buf_view(&g->text) };
+
+	st->paused = true;
+	uv_read_stop((uv_stream_t *)&st->tcp);
+	st->ops->on_sign(st->ctx, st, &what);
+}
+
+void stream_signed(struct stream *st, struct str signature)
+{
+	struct signing *g = st->tls ? st->tls->signing : NULL;
+
+	if (!g || !g->waits || signature.n > sizeof g->signature)
+		return;
+	memcpy(g->signature, signature.p, signature.n);
+	g->n = signature.n;
+	g->waits = false;
+	stream_resume(st);
+}
+
+/* A session of TLS 1.2; those of TLS 1.3 come later (stream_tls_client.c). */
+static void keep_session(struct stream_tls *tls)
+{
+	struct resumption *r = tls->resumption;
+
+	if (r && SSL_session_reused(tls->ssl))
+		r->born_ms = r->offered_born_ms;
+	if (r && SSL_version(tls->ssl) < TLS1_3_VERSION)
+		tls_sessions_put(tls->context->sessions, r->key, tls->ssl, SSL_get_session(tls->ssl), r->born_ms);
 }
 
 /* Continue the handshake; true when it is done and the stream is still open. */
@@ -242,9 +224,10 @@ static bool handshake(struct stream *st)
 	int r;
 
 	ERR_clear_error();
-	r = SSL_do_handshake(ssl);
+	r = st->tls->signing ? signing_handshake(st->tls->signing, ssl) : SSL_do_handshake(ssl);
 	if (r == 1) {
 		st->tls->done = true;
+		keep_session(st->tls);
 		handshake_over(st);
 		stream_due(st); /* bytes written during the handshake can be encrypted now */
 		if (st->ops->on_tls)
@@ -253,9 +236,13 @@ static bool handshake(struct stream *st)
 	}
 	if (SSL_get_error(ssl, r) == SSL_ERROR_WANT_READ)
 		return false;
+	if (SSL_get_error(ssl, r) == SSL_ERROR_WANT_ASYNC) {
+		ask_signature(st);
+		return false;
+	}
 	verified = SSL_get_verify_result(ssl);
 	if (!SSL_is_server(ssl) && verified != X509_V_OK && (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER)) {
-		stream_set_text(st, "certificate not accepted: %s", X509_verify_cert_error_string(verified));
+		stream_set_text(st, "certificate not accepted: %s", tls_demand_reason(verified, st->tls->demand));
 		stream_tls_fail(st, perm(550, S("5.7.5"), buf_view(&st->text)));
 		return false;
 	}
@@ -284,15 +271,13 @@ static size_t decrypt(SSL *ssl, int *error_out)
 }
 
 /* Decrypt tls->in as long as the user takes the result. */
-static void read_on(struct stream *st)
+static void decrypt_on(struct stream *st)
 {
 	struct stream_tls *tls = st->tls;
 	size_t n;
 	int error;
 	bool all;
 
-	if (tls->failed || (!tls->done && !handshake(st)))
-		return;
 	while (st->state == STREAM_OPEN && !st->paused) {
 		n = decrypt(tls->ssl, &error);
 		all = n == 0 || stream_offer(st, str_make(plain, n));
@@ -311,6 +296,17 @@ static void read_on(struct stream *st)
 		stream_flush(st); /* our alert */
 		stream_end(st, error == SSL_ERROR_ZERO_RETURN ? S("") : buf_view(&st->text));
 	}
+}
+
+/* With tls->in: first the handshake, then what the user gets. */
+static void read_on(struct stream *st)
+{
+	struct stream_tls *tls = st->tls;
+
+	if (tls->signing && tls->signing->waits)
+		st->paused = true; /* again, where the user wanted to read more */
+	else if (!tls->failed && (tls->done || handshake(st)))
+		decrypt_on(st);
 }
 
 void stream_tls_input(struct stream *st, struct str bytes)
@@ -390,9 +386,12 @@ void stream_tls_free(struct stream *st)
 
 	if (!tls)
 		return;
+	signing_free(tls->signing, tls->ssl);
 	SSL_free(tls->ssl);
+	X509_free(tls->refused);
 	handshake_over(st);
 	tls_context_unref(tls->context);
+	free(tls->resumption);
 	buf_fini(&tls->wire);
 	stream_wipe(&tls->plain);
 	free(tls);

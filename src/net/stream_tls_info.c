@@ -13,12 +13,7 @@ static enum tls_result result_of(const struct stream_tls *tls)
 		return TLS_RESULT_SUCCESSFUL;
 	if (!(SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_PEER) || verified == X509_V_OK)
 		return TLS_RESULT_VALIDATION_FAILURE;
-	switch (verified) {
-	case X509_V_ERR_HOSTNAME_MISMATCH:
-	case X509_V_ERR_IP_ADDRESS_MISMATCH: return TLS_RESULT_CERTIFICATE_HOST_MISMATCH;
-	case X509_V_ERR_CERT_HAS_EXPIRED: return TLS_RESULT_CERTIFICATE_EXPIRED;
-	default: return TLS_RESULT_CERTIFICATE_NOT_TRUSTED;
-	}
+	return tls_demand_result(verified, tls->demand);
 }
 
 void stream_tls_info(const struct stream *st, struct stream_tls_info *info_out)
@@ -27,12 +22,26 @@ void stream_tls_info(const struct stream *st, struct stream_tls_info *info_out)
 	if (!st->tls)
 		return;
 	info_out->result = result_of(st->tls);
+	info_out->offered = st->tls->resumption && st->tls->resumption->offered;
 	if (!st->tls->done)
 		return;
 	info_out->on = true;
+	info_out->judged = SSL_get_verify_result(st->tls->ssl) == X509_V_OK
+				   ? TLS_RESULT_SUCCESSFUL
+				   : tls_demand_result(SSL_get_verify_result(st->tls->ssl), TLS_DEMAND_NAMES);
+	info_out->resumed = SSL_session_reused(st->tls->ssl) == 1;
 	info_out->version = SSL_get_version(st->tls->ssl);
 	info_out->cipher = SSL_get_cipher_name(st->tls->ssl);
 	info_out->bits = (unsigned)SSL_get_cipher_bits(st->tls->ssl, NULL);
+}
+
+bool stream_tls_fingerprints(const struct stream *st, struct tls_fingerprints *fingerprints_out)
+{
+	X509 *shown = st->tls ? SSL_get0_peer_certificate(st->tls->ssl) : NULL;
+
+	if (!shown && st->tls)
+		shown = st->tls->refused;
+	return shown && tls_fingerprints_of(shown, fingerprints_out);
 }
 
 void stream_secrets_over(struct stream *st)

@@ -1,5 +1,7 @@
 /* tls.c - settings of all TLS contexts, and the contexts of the client: the requirements for next hops. */
+#include "remote_key.h"
 #include "tls.h"
+#include "tls_sessions.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -85,7 +87,7 @@ struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struc
 	t->sets[t->n++].ctx = ctx;
 	ERR_clear_error();
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-	if (SSL_CTX_set_cipher_list(ctx, CLIENT_CIPHERS) != 1)
+	if (SSL_CTX_set_cipher_list(ctx, CLIENT_CIPHERS) != 1 || SSL_CTX_dane_enable(ctx) != 1)
 		abort();
 	/* Not SSL_CTX_set_default_verify_paths(): it adds a third place, which reads the whole directory at every handshake. */
 	good = ca_pem.n ? trust(ctx, ca_pem)
@@ -96,17 +98,40 @@ struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struc
 		return NULL;
 	}
 	ERR_clear_error();
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	t->sessions = tls_sessions_new();
 	*why_out = ok();
 	return t;
 }
 
-bool tls_client_certificate(struct tls_context *t, const struct tls_certificate *own, struct arena *a, struct verdict *why_out)
+void tls_client_forget_sessions(struct tls_context *t)
+{
+	tls_sessions_clear(t->sessions);
+}
+
+static const char *use_certificate(struct tls_context *t, struct certificate *c)
+{
+	SSL_CTX *ctx = t->sets[0].ctx;
+	unsigned char *public = NULL;
+	int n = i2d_PUBKEY(X509_get0_pubkey(c->leaf), &public);
+
+	c->key = remote_key_new(c->leaf);
+	t->remote_key = n > 0 && EVP_Digest(public, (size_t)n, (unsigned char *)t->key_id, NULL, EVP_sha256(), NULL) == 1 &&
+			c->key && SSL_CTX_use_cert_and_key(ctx, c->leaf, c->key, c->chain, 1) == 1;
+	OPENSSL_free(public);
+	if (!t->remote_key)
+		return "OpenSSL does not take it";
+	remote_key_use(ctx);
+	return NULL;
+}
+
+bool tls_client_certificate(struct tls_context *t, struct str chain_pem, struct arena *a, struct verdict *why_out)
 {
 	struct certificate c;
-	const char *fault = certificate_read(&c, own->chain_pem, own->key_pem, a);
+	const char *fault = certificate_read_chain(&c, chain_pem);
 
-	if (!fault && SSL_CTX_use_cert_and_key(t->sets[0].ctx, c.leaf, c.key, c.chain, 1) != 1)
-		fault = "OpenSSL does not take it";
+	if (!fault)
+		fault = use_certificate(t, &c);
 	if (fault)
 		*why_out = tls_fault(a, fault);
 	certificate_fini(&c);
@@ -140,6 +165,7 @@ void tls_context_unref(struct tls_context *t)
 		SSL_CTX_free(t->sets[i].ctx);
 	free(t->sets);
 	ticket_keys_free(t->tickets);
+	tls_sessions_free(t->sessions);
 	arena_fini(&t->arena);
 	free(t);
 }

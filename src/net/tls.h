@@ -29,6 +29,9 @@ struct tls_context {
 	size_t names_n;
 	bool *is_used; /* which certificates a client can get */
 	struct ticket_keys *tickets;
+	struct tls_sessions *sessions; /* a client's, to be resumed; NULL: none are kept */
+	bool remote_key;               /* a client's: it shows a certificate whose key another process has */
+	char key_id[TLS_KEY_ID];
 	unsigned references;
 	struct arena arena; /* of everything except the sets and the keys */
 };
@@ -60,6 +63,14 @@ struct verdict tls_fault(struct arena *a, const char *what);
 BIO *tls_text_bio(struct str text);
 int tls_no_passphrase(char *to, int size, int writing, void *ctx);
 
+/* ---- tls_demand.c ---- */
+/* Before the handshake of a client. NULL, or what is wrong with the demand. on_verified hears each step of the verification. */
+const char *tls_demand(SSL *ssl, const struct tls_client_options *o, SSL_verify_cb on_verified);
+/* Why the certificate is not accepted, from OpenSSL's result of the verification: as one of the words, and as a text. */
+enum tls_result tls_demand_result(long verified, enum tls_demand demand);
+const char *tls_demand_reason(long verified, enum tls_demand demand);
+bool tls_fingerprints_of(X509 *x, struct tls_fingerprints *fingerprints_out);
+
 /* ---- tls_certificate.c ---- */
 struct certificate {
 	X509 *leaf;
@@ -69,6 +80,7 @@ struct certificate {
 };
 /* NULL, or the fault. certificate_fini() must follow in both cases. */
 const char *certificate_read(struct certificate *c, struct str chain_pem, struct str key_pem, struct arena *a);
+const char *certificate_read_chain(struct certificate *c, struct str chain_pem); /* the same, without key and names */
 void certificate_fini(struct certificate *c);
 /* Is the certificate valid for this host, or for this "*." name? RFC 6125 section 6.4.3. */
 bool names_match(const struct str_list *names, struct str host);

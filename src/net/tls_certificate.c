@@ -33,6 +33,12 @@ static const char *read_chain(struct certificate *c, struct str pem)
 	return fault;
 }
 
+const char *certificate_read_chain(struct certificate *c, struct str chain_pem)
+{
+	*c = (struct certificate){ 0 };
+	return read_chain(c, chain_pem);
+}
+
 /* The private key, which must belong to the certificate. */
 static const char *read_key(struct certificate *c, struct str pem)
 {
@@ -50,12 +56,15 @@ static int by_name(const void *a, const void *b)
 	return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-/* A name with a NUL inside is left out. */
+/* A name with a NUL, a space or a control character inside is left out. */
 static void add_name(struct certificate *c, const ASN1_STRING *text, struct arena *a)
 {
 	struct str name = str_make(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
 
-	if (name.n > 0 && !memchr(name.p, 0, name.n))
+	for (size_t i = 0; i < name.n; i++)
+		if ((unsigned char)name.p[i] <= ' ' || name.p[i] == 0x7f)
+			return;
+	if (name.n > 0)
 		c->names.at[c->names.n++] = arena_lower(a, name);
 }
 
@@ -85,8 +94,7 @@ const char *certificate_read(struct certificate *c, struct str chain_pem, struct
 {
 	const char *fault;
 
-	*c = (struct certificate){ 0 };
-	fault = read_chain(c, chain_pem);
+	fault = certificate_read_chain(c, chain_pem);
 	if (c->leaf)
 		read_names(c, a);
 	return fault ? fault : read_key(c, key_pem);

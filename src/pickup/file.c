@@ -1,128 +1,24 @@
 /* file.c - the way of one file: handed over, then removed, put off, or kept when its owner has been told that it was refused.
  *
- * In the order of what happens: file_begin, (on_shown, on_compared), hand_over, on_handed_over; then stored, or put_off, or
- * tell_owner, on_owner, on_reported, and stored or keep. */
+ * In the order of what happens: file_begin, (on_shown, on_compared), hand_over, on_pass, on_handed_over, (on_confirmed),
+ * judge_answer; then an end of ends.c, or tell_owner, on_owner, on_reported, and such an end. */
 #include "pickup.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/units.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#define STEP_MS      70000            /* of the dialogue: longer than submission waits for queue */
-#define AGAIN_MS     (30 * 1000)      /* after the first failure, … */
-#define AGAIN_MAX_MS (15 * MINUTE_MS) /* … and at most */
-#define REPORTS_HOUR 60               /* further ones are not written: somebody drops rubbish */
+#define STEP_MS      70000 /* of the dialogue: longer than submission waits for queue */
+#define REPORTS_HOUR 60    /* further ones are not written: somebody drops rubbish */
 #define NOBODY       65534
 
 static void on_shown(void *ctx, struct verdict v, const struct msg_queue_shown *m, int fd);
+static void on_confirmed(void *ctx, struct verdict v, const struct msg_queue_shown *m, int fd);
 static void on_compared(uv_work_t *work, int status);
 static void on_handed_over(uv_work_t *work, int status);
-static void on_owner(void *ctx, struct verdict v, const struct msg_local_user_is *m, int fd);
+static void on_owner(void *ctx, struct verdict v, const struct msg_drop_owner_is *m, int fd);
 static void on_reported(uv_work_t *work, int status);
-
-/* ---- the end of a turn ---- */
-
-static void end_turn(struct file *f)
-{
-	struct pickup *p = f->pickup;
-
-	reading_close(&f->reading);
-	f->running = false;
-	p->running--;
-	role_busy(p->role, -1);
-}
-
-static void forget(struct file *f)
-{
-	struct pickup *p = f->pickup;
-
-	end_turn(f);
-	list_remove(&f->link);
-	p->files_n--;
-	free(f);
-	p->turn_over(p);
-}
-
-static void put_off(struct file *f, struct str reason)
-{
-	struct pickup *p = f->pickup;
-	uint64_t pause = AGAIN_MS;
-
-	for (unsigned i = 0; i < f->attempts && pause < AGAIN_MAX_MS; i++)
-		pause *= 2;
-	pause = pause < AGAIN_MAX_MS ? pause : AGAIN_MAX_MS;
-	f->attempts++;
-	f->due_at = clock_mono_ms() + pause;
-	log_warning(&(struct log){ .message = f->t.id }, "pickup.delayed", kv("uid", f->t.uid), kv("reason", reason),
-		    kv("due_in_ms", pause));
-	end_turn(f);
-	p->turn_over(p);
-}
-
-static void again_at_once(struct file *f)
-{
-	struct pickup *p = f->pickup;
-
-	f->attempts = 0;
-	f->due_at = 0;
-	f->unsure = false;
-	end_turn(f);
-	p->turn_over(p);
-}
-
-static void end_failed(struct file *f, const char *path)
-{
-	struct str reason = str_of(strerror(errno));
-
-	log_error(&(struct log){ .message = f->t.id }, "pickup.failed", kv("path", path), kv("reason", reason));
-	put_off(f, reason);
-}
-
-static void remove_file(struct file *f)
-{
-	f->end = TO_REMOVE;
-	if (unlink(f->path) == 0 || errno == ENOENT)
-		forget(f);
-	else
-		end_failed(f, f->path);
-}
-
-/* It stays under a name that the administrator can see. */
-static void hold_file(struct file *f)
-{
-	f->end = TO_HOLD;
-	if (rename(f->path, held_path(&f->reading.arena, f->pickup->path, &f->t)) == 0 || errno == ENOENT)
-		forget(f);
-	else
-		end_failed(f, f->path);
-}
-
-/* The message is in the queue, or its owner has been told: the file can go, or is for its next recipients. */
-static void stored(struct file *f)
-{
-	f->pickup->handed_over++;
-	log_debug(&(struct log){ .message = f->t.id }, "pickup.done", kv("uid", f->t.uid));
-	if (f->reading.after == 0)
-		remove_file(f);
-	else if (part_next(f))
-		again_at_once(f);
-	else
-		end_failed(f, f->path); /* the next turn finds that the queue has this part */
-}
-
-static void keep(struct file *f)
-{
-	f->pickup->refused++;
-	if (f->reading.after > 0)
-		stored(f);
-	else
-		hold_file(f);
-}
 
 static bool is_expired(const struct file *f)
 {
@@ -131,44 +27,23 @@ static bool is_expired(const struct file *f)
 	return now > f->t.dropped_at && now - f->t.dropped_at >= role_config(f->pickup->role)->queue.lifetime_ms;
 }
 
-static void tell_postmaster(struct file *f, struct str why);
-
 /* No report can be made now. The next turn finds again what was refused: nothing, or some recipients, are in the queue. */
 static void report_failed(struct file *f, struct str reason)
 {
 	f->pickup->reports -= f->pickup->reports > 0; /* it is none, and will be tried again */
 	if (f->verdict.class != OK || !is_expired(f)) {
-		put_off(f, reason);
+		end_put_off(f, reason);
 		return;
 	}
 	log_error(&(struct log){ .message = f->t.id }, "pickup.unreported", kv("uid", f->t.uid), kv("reason", reason));
 	f->report_verdict = temp(451, S("4.3.0"), reason);
-	tell_postmaster(f, S("The report about it to that user could not be sent"));
-	keep(f);
-}
-
-/* ---- a session with submission ---- */
-
-/* The socket of a session as that user; -1: nobody is there. */
-static int open_session(struct pickup *p, uint64_t uid, uint64_t id, uint64_t token)
-{
-	struct msg_local_client m = { .uid = uid, .id = id, .token = token };
-	struct channel *ch = NULL;
-	int ends[2];
-
-	for (unsigned i = 0; i < ROLE_PEERS_MAX && !ch; i++)
-		ch = role_peer(p->role, ROLE_SUBMISSION, i);
-	if (!ch || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-		return -1;
-	if (!ipc_send_local_client(ch, &m, ends[1])) {
-		close(ends[0]);
-		ends[0] = -1;
-	}
-	close(ends[1]);
-	return ends[0];
+	report_to_postmaster(f, S("The report about it to that user could not be sent"));
+	end_keep(f);
 }
 
 /* ---- handing over ---- */
+
+static const struct verdict nobody_knows = { TEMP, 451, S("4.3.0"), S("nobody knows whose the file is") };
 
 /* The file, and of its recipients those of this part. */
 static struct verdict read_file(struct file *f)
@@ -187,28 +62,57 @@ static void work_hand_over(uv_work_t *work)
 	if (f->verdict.class == OK && f->renamed && !taken_sync(f->pickup->path))
 		f->verdict = temp(451, S("4.3.0"), S("its directory cannot be synced"));
 	f->renamed = f->renamed && f->verdict.class != OK;
-	if (f->verdict.class == OK)
+	if (f->verdict.class == OK && f->socket < 0)
+		f->verdict = nobody_knows;
+	else if (f->verdict.class == OK)
 		f->verdict = local_submit(f->socket, &f->reading.message, f->reading.fd, f->reading.text_at, STEP_MS,
 					  &f->reading.arena);
-	else
+	else if (f->socket >= 0)
 		close(f->socket);
+}
+
+/* The session of the file's owner, or no session: then the file is none that can be handed over, and reading it tells why. False:
+ * not now, and the file is put off. */
+static bool take_session(struct file *f, const struct msg_drop_owner_is *m, uint64_t id, uint64_t token)
+{
+	f->socket = -1;
+	if (!m || m->verdict.class == TEMP) {
+		end_put_off(f, m ? m->verdict.text : S("login does not answer"));
+		return false;
+	}
+	if (m->verdict.class == OK)
+		f->socket = session_open(f->pickup, m->pass, id, token);
+	if (m->verdict.class == OK && f->socket < 0) {
+		end_put_off(f, S("submission is away"));
+		return false;
+	}
+	return true;
+}
+
+static void on_pass(void *ctx, struct verdict v, const struct msg_drop_owner_is *m, int fd)
+{
+	struct file *f = ctx;
+
+	if (!take_session(f, m, f->t.id, f->t.token))
+		return;
+	f->unsure = f->unsure || f->socket >= 0;
+	uv_queue_work(role_loop(f->pickup->role), &f->work, work_hand_over, on_handed_over);
 }
 
 static void hand_over(struct file *f)
 {
-	f->socket = open_session(f->pickup, f->t.uid, f->t.id, f->t.token);
-	if (f->socket < 0) {
-		put_off(f, S("submission is away"));
-		return;
-	}
-	f->unsure = true;
-	uv_queue_work(role_loop(f->pickup->role), &f->work, work_hand_over, on_handed_over);
+	owner_ask(f, false, on_pass);
+}
+
+/* Does queue have the message of this file? */
+static void ask_queue(struct file *f, ipc_on_queue_show done)
+{
+	ipc_call_queue_show(role_peer(f->pickup->role, ROLE_QUEUE, 0), &(struct msg_queue_show){ .id = f->t.id }, -1, done, f);
 }
 
 void file_begin(struct file *f)
 {
 	struct pickup *p = f->pickup;
-	struct msg_queue_show ask = { .id = f->t.id };
 
 	f->running = true;
 	p->running++;
@@ -218,11 +122,11 @@ void file_begin(struct file *f)
 	f->size_max = role_config(p->role)->limits.message_size;
 	f->work.data = f;
 	if (f->end == TO_REMOVE)
-		remove_file(f);
+		end_remove(f);
 	else if (f->end == TO_HOLD)
-		hold_file(f);
+		end_hold(f);
 	else if (f->unsure)
-		ipc_call_queue_show(role_peer(p->role, ROLE_QUEUE, 0), &ask, -1, on_shown, f);
+		ask_queue(f, on_shown);
 	else
 		hand_over(f);
 }
@@ -234,19 +138,25 @@ static void work_compare(uv_work_t *work)
 	struct file *f = work->data;
 
 	f->verdict = read_file(f);
-	if (f->verdict.class == OK && f->stored_n < f->reading.message.recipients_n)
+	if (f->verdict.class == OK && f->socket < 0)
+		f->verdict = nobody_knows;
+	else if (f->verdict.class == OK && f->stored_n < f->reading.message.recipients_n)
 		f->verdict = local_submit(f->socket, &f->reading.message, -1, 0, STEP_MS, &f->reading.arena);
-	else
+	else if (f->socket >= 0)
 		close(f->socket);
+}
+
+static void on_pass_to_compare(void *ctx, struct verdict v, const struct msg_drop_owner_is *m, int fd)
+{
+	struct file *f = ctx;
+
+	if (take_session(f, m, 0, 0))
+		uv_queue_work(role_loop(f->pickup->role), &f->work, work_compare, on_compared);
 }
 
 static void compare(struct file *f)
 {
-	f->socket = open_session(f->pickup, f->t.uid, 0, 0);
-	if (f->socket < 0)
-		put_off(f, S("submission is away"));
-	else
-		uv_queue_work(role_loop(f->pickup->role), &f->work, work_compare, on_compared);
+	owner_ask(f, false, on_pass_to_compare);
 }
 
 static void on_shown(void *ctx, struct verdict v, const struct msg_queue_shown *m, int fd)
@@ -259,7 +169,7 @@ static void on_shown(void *ctx, struct verdict v, const struct msg_queue_shown *
 	} else if (m && m->verdict.class == PERM) {
 		hand_over(f);
 	} else {
-		put_off(f, S("the queue does not answer"));
+		end_put_off(f, S("the queue does not answer"));
 	}
 }
 
@@ -292,11 +202,11 @@ static void on_compared(uv_work_t *work, int status)
 	size_t all = f->reading.message.recipients_n;
 
 	if (f->verdict.class == TEMP && f->verdict.code == 0) {
-		forget(f); /* an administrator has removed it */
+		end_forget(f); /* an administrator has removed it */
 	} else if (f->verdict.class == TEMP && !is_expired(f)) {
-		put_off(f, f->verdict.text);
+		end_put_off(f, f->verdict.text);
 	} else if (f->stored_n >= all) {
-		stored(f);
+		end_stored(f);
 	} else {
 		if (f->verdict.class != OK || all - refused_of(f) != f->stored_n)
 			doubt_all(f);
@@ -321,32 +231,27 @@ static void tell_owner(struct file *f)
 	if (p->reports >= REPORTS_HOUR) {
 		f->report_verdict = perm(554, S("5.7.0"), S("too many reports within an hour"));
 		if (!p->reports_told)
-			tell_postmaster(
+			report_to_postmaster(
 				f, S("There were so many within an hour that their users get no further report, nor you another "
 				     "notice, before the hour is over: see the log and the directory"));
 		p->reports_told = true;
-		keep(f);
+		end_keep(f);
 		return;
 	}
 	p->reports++; /* now, since many can be under way at a time */
-	ipc_call_local_user(role_peer(p->role, ROLE_LOGIN, 0), &(struct msg_local_user){ .uid = f->t.uid }, -1, on_owner, f);
+	owner_ask(f, true, on_owner);
 }
 
-static void on_handed_over(uv_work_t *work, int status)
+static void judge_answer(struct file *f)
 {
-	struct file *f = work->data;
 	struct reading *r = &f->reading;
 
-	if (f->verdict.class == TEMP && f->verdict.code == 0) {
-		forget(f); /* an administrator has removed it */
-		return;
-	}
 	if (part_shrink(f)) {
-		again_at_once(f);
+		end_again(f);
 		return;
 	}
 	if (f->verdict.class == TEMP && !is_expired(f)) {
-		put_off(f, f->verdict.text);
+		end_put_off(f, f->verdict.text);
 		return;
 	}
 	if (f->verdict.class == TEMP)
@@ -359,9 +264,35 @@ static void on_handed_over(uv_work_t *work, int status)
 		r->after = 0;
 	}
 	if (f->verdict.class == OK && refused_of(f) == 0)
-		stored(f);
+		end_stored(f);
 	else
 		tell_owner(f);
+}
+
+static void on_handed_over(uv_work_t *work, int status)
+{
+	struct file *f = work->data;
+
+	if (f->verdict.class == TEMP && f->verdict.code == 0)
+		end_forget(f); /* an administrator has removed it */
+	else if (f->verdict.class == OK)
+		ask_queue(f, on_confirmed);
+	else
+		judge_answer(f);
+}
+
+/* Submission is not believed that the message is stored: what only it says would lose mail when somebody has taken it over. */
+static void on_confirmed(void *ctx, struct verdict v, const struct msg_queue_shown *m, int fd)
+{
+	struct file *f = ctx;
+
+	if (!m || m->verdict.class == TEMP) {
+		end_put_off(f, S("the queue does not answer"));
+		return;
+	}
+	if (m->verdict.class == PERM)
+		f->verdict = temp(451, S("4.3.0"), S("submission calls the message stored, but the queue does not know it"));
+	judge_answer(f);
 }
 
 /* ---- reports ---- */
@@ -376,14 +307,14 @@ static void work_report(uv_work_t *work)
 }
 
 /* Users of programs have no mailbox, unless local.users gives them a sender. */
-static struct str address_of(const struct file *f, const struct msg_local_user_is *m, const struct config *c)
+static struct str address_of(const struct file *f, const struct msg_drop_owner_is *m, const struct config *c)
 {
 	bool is_program = f->t.uid < PEOPLE_FROM || f->t.uid == NOBODY;
 
 	return m->sender.n == 0 || (is_program && str_eq(m->sender, m->login)) ? c->postmaster : m->sender;
 }
 
-static void on_owner(void *ctx, struct verdict v, const struct msg_local_user_is *m, int fd)
+static void on_owner(void *ctx, struct verdict v, const struct msg_drop_owner_is *m, int fd)
 {
 	struct file *f = ctx;
 	struct pickup *p = f->pickup;
@@ -391,13 +322,13 @@ static void on_owner(void *ctx, struct verdict v, const struct msg_local_user_is
 	struct str held =
 		f->verdict.class == OK || f->reading.after > 0 ? S("") : str_of(held_path(&f->reading.arena, p->path, &f->t));
 
-	if (!m) {
-		report_failed(f, S("login does not answer"));
+	if (!m || m->verdict.class != OK) {
+		report_failed(f, m ? m->verdict.text : S("login does not answer"));
 		return;
 	}
 	f->owner = (struct local_recipient){ .address = arena_str(&f->reading.arena, address_of(f, m, c)) };
 	f->report_fd = report_write(&f->reading, c, &f->t, f->verdict, f->owner.address, held);
-	f->socket = f->report_fd >= 0 ? open_session(p, 0, 0, 0) : -1; /* root is allowed to write as the relay */
+	f->socket = f->report_fd >= 0 ? session_open(p, m->pass, 0, 0) : -1;
 	if (f->socket < 0) {
 		if (f->report_fd >= 0)
 			close(f->report_fd);
@@ -405,29 +336,6 @@ static void on_owner(void *ctx, struct verdict v, const struct msg_local_user_is
 		return;
 	}
 	uv_queue_work(role_loop(p->role), &f->work, work_report, on_reported);
-}
-
-static void on_told(void *ctx, struct verdict v, const struct msg_postmaster_told *m, int fd)
-{
-}
-
-/* Nobody can be told by a report: the postmaster hears by a notice, and the file stays. */
-static void tell_postmaster(struct file *f, struct str why)
-{
-	struct arena *a = &f->reading.arena;
-	const char *held = held_path(a, f->pickup->path, &f->t);
-	struct msg_tell_postmaster m = {
-		.subject = S("Mail of a program on this machine could not be sent"),
-		.words = arena_printf(
-			a,
-			"A message that the user with the number %llu has dropped was refused. %.*s.\n\nThe answer to the "
-			"message:\n    %.*s\nThe answer to the report:\n    %.*s\n\nThe message is kept in:\n    %s\n",
-			(unsigned long long)f->t.uid, STR_ARG(why),
-			STR_ARG(f->verdict.class != OK ? f->verdict.text : S("some recipients were refused")),
-			STR_ARG(f->report_verdict.text), held),
-	};
-
-	ipc_call_tell_postmaster(role_peer(f->pickup->role, ROLE_QUEUE, 0), &m, -1, on_told, NULL);
 }
 
 static void on_reported(uv_work_t *work, int status)
@@ -441,10 +349,10 @@ static void on_reported(uv_work_t *work, int status)
 	if (f->report_verdict.class != OK) {
 		log_error(&(struct log){ .message = f->t.id }, "pickup.unreported", kv("uid", f->t.uid),
 			  kv("reason", f->report_verdict.text));
-		tell_postmaster(f, S("The report about it to that user was refused too"));
+		report_to_postmaster(f, S("The report about it to that user was refused too"));
 	}
 	if ((f->verdict.class == OK || f->reading.after > 0) && f->report_verdict.class == OK)
-		stored(f);
+		end_stored(f);
 	else
-		keep(f);
+		end_keep(f);
 }

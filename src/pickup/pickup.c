@@ -11,8 +11,6 @@
 #define FRESH_MAX    256       /* while so many have not had a first turn, it looks for no others */
 #define LOOK_SOON_MS 50        /* what is dropped together is seen together */
 #define LOOK_EACH_MS MINUTE_MS /* without being told */
-#define IDS_WORKER   62
-#define PARTS_WORKER 61
 
 static struct pickup pickup;
 
@@ -162,8 +160,8 @@ static struct verdict start(struct role *r)
 
 	p->role = r;
 	p->path = arena_cstr(&p->arena, role_config(r)->local.drop);
-	p->ids.worker = IDS_WORKER;
-	p->part_ids.worker = PARTS_WORKER;
+	p->ids = (struct id_source){ .node = ID_NODE_OTHERS, .worker = ID_WORKER_PICKUP };
+	p->part_ids = (struct id_source){ .node = ID_NODE_OTHERS, .worker = ID_WORKER_PARTS };
 	p->turn_over = on_turn_over;
 	list_init(&p->files);
 	uv_timer_init(role_loop(r), &p->look_timer);

@@ -76,6 +76,9 @@ void reading_close(struct reading *r);
 int report_write(struct reading *r, const struct config *c, const struct taken *t, struct verdict v, struct str to,
 		 struct str held);
 
+/* Nobody can be told by a report: the postmaster hears by a notice, and the file stays. */
+void report_to_postmaster(struct file *f, struct str why);
+
 /* ---- file.c: the way of one file ---- */
 struct pickup {
 	struct role *role;
@@ -125,6 +128,23 @@ struct file {
 
 /* Its turn has come. It ends in pickup->turn_over(). */
 void file_begin(struct file *f);
+
+/* ---- ends.c: each ends the turn of the file, which can then be freed ---- */
+void end_forget(struct file *f);
+void end_put_off(struct file *f, struct str reason); /* another turn comes, the later the more there were */
+void end_again(struct file *f);                      /* the next turn comes at once */
+void end_remove(struct file *f);
+void end_hold(struct file *f); /* the file stays under a name that the administrator can see */
+/* The message is in the queue, or its owner has been told: the file can go, or is for its next recipients. */
+void end_stored(struct file *f);
+void end_keep(struct file *f); /* it was refused */
+
+/* ---- session.c ---- */
+/* Ask login whose the file is, for a pass. `report`: for a report about it. `done` can come within the call. */
+void owner_ask(struct file *f, bool report, ipc_on_drop_owner done);
+
+/* One end of a session as the user of the pass, whose first message gets this id, unless it is 0; -1: nobody is there. */
+int session_open(struct pickup *p, struct str pass, uint64_t id, uint64_t token);
 
 /* ---- part.c: a file with more recipients than the relay takes at once is handed over in parts ---- */
 /* The recipients of the part in hand, of all that were read. */

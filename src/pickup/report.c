@@ -1,20 +1,13 @@
 /* report.c - what is written to the owner of a file that the relay has refused. */
 #include "pickup.h"
 
-#include "posthouse/address.h"
 #include "posthouse/clock.h"
 #include "posthouse/mail.h"
+#include "posthouse/policy.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-static struct str sender_of_reports(struct arena *a, const struct config *c)
-{
-	if (c->report_sender.n > 0)
-		return c->report_sender;
-	return arena_printf(a, "mailer-daemon@%.*s", STR_ARG(address_domain(c->postmaster)));
-}
 
 /* Those who do not get the message, each with the reason. */
 static size_t failed_of(struct reading *r, struct verdict v, struct str held, struct report_recipient *out)
@@ -49,7 +42,7 @@ int report_write(struct reading *r, const struct config *c, const struct taken *
 	struct report_recipient *failed = ARENA_ARRAY(a, struct report_recipient, r->message.recipients_n + 1);
 	struct report_input in = { .kind = REPORT_FAILURE,
 				   .hostname = c->hostname,
-				   .from = sender_of_reports(a, c),
+				   .from = local_report_sender(c, a),
 				   .id = t->id,
 				   .now_ms = clock_now_ms(),
 				   .to = to,
@@ -75,4 +68,26 @@ int report_write(struct reading *r, const struct config *c, const struct taken *
 		fd = -1;
 	}
 	return fd;
+}
+
+static void on_told(void *ctx, struct verdict v, const struct msg_postmaster_told *m, int fd)
+{
+}
+
+void report_to_postmaster(struct file *f, struct str why)
+{
+	struct arena *a = &f->reading.arena;
+	const char *held = held_path(a, f->pickup->path, &f->t);
+	struct msg_tell_postmaster m = {
+		.subject = S("Mail of a program on this machine could not be sent"),
+		.words = arena_printf(
+			a,
+			"A message that the user with the number %llu has dropped was refused. %.*s.\n\nThe answer to the "
+			"message:\n    %.*s\nThe answer to the report:\n    %.*s\n\nThe message is kept in:\n    %s\n",
+			(unsigned long long)f->t.uid, STR_ARG(why),
+			STR_ARG(f->verdict.class != OK ? f->verdict.text : S("some recipients were refused")),
+			STR_ARG(f->report_verdict.text), held),
+	};
+
+	ipc_call_tell_postmaster(role_peer(f->pickup->role, ROLE_QUEUE, 0), &m, -1, on_told, NULL);
 }

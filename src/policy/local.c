@@ -85,6 +85,13 @@ struct str local_field(const struct config *c, struct arena *a, const struct loc
 	return at_realm(c, a, name);
 }
 
+struct str local_report_sender(const struct config *c, struct arena *a)
+{
+	if (c->report_sender.n > 0)
+		return c->report_sender;
+	return arena_printf(a, "mailer-daemon@%.*s", STR_ARG(address_domain(c->postmaster)));
+}
+
 static bool is_in(struct str words, struct str name)
 {
 	struct str word;

@@ -120,3 +120,18 @@ bool sender_allowed(const struct config *c, struct str user, struct str address)
 	arena_fini(&a);
 	return allowed;
 }
+
+bool sends_as(const struct config *c, const struct sending_user *u, struct str address)
+{
+	if (u->forced.n > 0)
+		return address_same(address, u->forced);
+	return u->any || sender_allowed(c, u->login, address);
+}
+
+const struct str *first_foreign(const struct config *c, const struct sending_user *u, const struct str_list *addresses)
+{
+	for (size_t i = 0; i < addresses->n; i++)
+		if (!sends_as(c, u, addresses->at[i]))
+			return &addresses->at[i];
+	return NULL;
+}

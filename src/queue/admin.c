@@ -243,11 +243,13 @@ static struct str waiting_words(struct admin_call *c, const struct message_row *
 		return S("kept back: its sender asked for that");
 	if (r->due_at > now + PROBE_WAIT_MS + 60000)
 		return S("");
-	w = route_choose(
-		&c->queue->dispatch,
-		&(struct routed){
-			.envelope = &m->envelope, .size = m->prefix.n + m->size, .recipient = r->address, .via = r->via },
-		now);
+	w = route_choose(&c->queue->dispatch,
+			 &(struct routed){ .envelope = &m->envelope,
+					   .size = m->prefix.n + m->size,
+					   .received_at = m->received_at,
+					   .recipient = r->address,
+					   .via = r->via },
+			 now);
 	if (w.nexthop)
 		return S("");
 	if (w.why.class != OK)
@@ -308,6 +310,7 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 		answer.open = m->open;
 		answer.held = admin_cut(m->held);
 		answer.release_at = m->envelope.release_at;
+		answer.tls_wish = tls_wish_word(tls_wish_of(m->envelope.options, m->envelope.sender));
 		answer.priority = m->envelope.priority;
 		answer.prefix = str_head(m->prefix, 16 * 1024);
 		answer.rows.at = list;

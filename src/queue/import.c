@@ -285,6 +285,9 @@ static void store(struct import *in)
 {
 	struct queue *q = in->call->queue;
 
+	if (in->to >= 0)
+		close(in->to); /* the store makes a copy of a file that somebody can still write */
+	in->to = -1;
 	if (queue_may_store(q))
 		store_accept(q->store, &in->m, on_stored, in->call);
 	else

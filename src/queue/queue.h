@@ -55,6 +55,7 @@ void handle_queue_show(void *ctx, struct channel *ch, const struct msg_queue_sho
 void handle_queue_text(void *ctx, struct channel *ch, const struct msg_queue_text *m, int fd);
 void handle_queue_import(void *ctx, struct channel *ch, const struct msg_queue_import *m, int fd);
 void handle_queue_backup(void *ctx, struct channel *ch, const struct msg_queue_backup *m, int fd);
+void handle_tls_report_send(void *ctx, struct channel *ch, const struct msg_tls_report_send *m, int fd);
 void handle_test_message(void *ctx, struct channel *ch, const struct msg_test_message *m, int fd);
 void handle_reached(void *ctx, struct channel *ch, const struct msg_reached *m, int fd);
 void handle_find(void *ctx, struct channel *ch, const struct msg_find *m, int fd);
@@ -79,7 +80,8 @@ struct queue {
 	struct setback setback;
 	struct admin admin;
 	uv_timer_t housekeeping, grace;
-	uint64_t collect_at; /* monotonic: memory is gone through then, however often the store is pruned */
+	uint64_t collect_at;          /* monotonic: memory is gone through then, however often the store is pruned */
+	uint64_t letters, letters_at; /* to the postmaster, lately; monotonic */
 	struct timers timers;
 	size_t open_parts; /* the role itself, handles that close, file reads: all must end before the memory can go */
 };

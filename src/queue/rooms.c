@@ -1,6 +1,13 @@
 /* rooms.c - how the rooms are joined: which room gets which message, and what follows in other rooms from what one room tells. */
 #include "queue.h"
 
+#include "posthouse/clock.h"
+#include "posthouse/units.h"
+
+#define LETTERS_MAX  50 /* to the postmaster, at once; then one in ten minutes */
+#define LETTER_MS    (10 * MINUTE_MS)
+#define LETTER_BYTES (32 * KIB)
+
 /* ---- what the rooms tell ---- */
 
 static void on_limits_loaded(void *ctx)
@@ -107,20 +114,48 @@ TO_ROOM(intake, submit)
 TO_ROOM(intake, abandon_transaction)
 TO_ROOM(accounting, admit)
 TO_ROOM(accounting, authenticated)
+TO_ROOM(accounting, logins_check)
+TO_ROOM(accounting, login_over)
 TO_ROOM(accounting, present)
-TO_ROOM(accounting, reserve)
 TO_ROOM(accounting, leave)
 TO_ROOM(accounting, limits_page)
 TO_ROOM(accounting, limits_reset)
 TO_ROOM(dispatch, result)
+TO_ROOM(dispatch, drained)
 TO_ROOM(dispatch, resign)
+
+/* The recipient is kept while the store is asked about it, of many sessions at a time. */
+static void on_reserve(void *ctx, struct channel *ch, const struct msg_reserve *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+
+	if (intake_text_is_allowed(m->recipient))
+		accounting_reserve(&q->accounting, ch, m);
+	else
+		channel_exceeded(ch, "a recipient that no client can name");
+}
+
+/* Doctor tells something once a day, pickup when a report cannot be sent: their letters do not fill the queue. */
+static struct verdict tell_postmaster(struct queue *q, const struct msg_tell_postmaster *m)
+{
+	uint64_t passed = (clock_mono_ms() - q->letters_at) / LETTER_MS;
+
+	if (!intake_text_is_allowed(m->subject) || m->words.n > LETTER_BYTES)
+		return perm(554, S("5.3.4"), S("this is no letter to the postmaster"));
+	q->letters -= passed < q->letters ? passed : q->letters;
+	q->letters_at += passed * LETTER_MS;
+	if (q->letters >= LETTERS_MAX)
+		return temp(451, S("4.3.2"), S("the postmaster was told too much lately"));
+	if (!notify_postmaster(&q->reports, m->subject, m->words))
+		return temp(451, S("4.3.2"), S("the store is not open"));
+	q->letters++;
+	return ok();
+}
 
 static void on_tell_postmaster(void *ctx, struct channel *ch, const struct msg_tell_postmaster *m, int fd)
 {
 	struct queue *q = role_data(ctx);
-	bool taken = notify_postmaster(&q->reports, m->subject, m->words);
-	const struct msg_postmaster_told told = { .call = m->call,
-						  .verdict = taken ? ok() : temp(451, S("4.3.2"), S("the store is not open")) };
+	const struct msg_postmaster_told told = { .call = m->call, .verdict = tell_postmaster(q, m) };
 
 	ipc_send_postmaster_told(ch, &told, -1);
 }
@@ -134,12 +169,15 @@ const struct ipc_handlers queue_handlers = {
 	.abandon_transaction = on_abandon_transaction,
 	.admit = on_admit,
 	.authenticated = on_authenticated,
+	.logins_check = on_logins_check,
+	.login_over = on_login_over,
 	.present = on_present,
 	.reserve = on_reserve,
 	.leave = on_leave,
 	.limits_page = on_limits_page,
 	.limits_reset = on_limits_reset,
 	.result = on_result,
+	.drained = on_drained,
 	.resign = on_resign,
 	.queue_page = handle_queue_page,
 	.queue_alter = handle_queue_alter,
@@ -149,6 +187,7 @@ const struct ipc_handlers queue_handlers = {
 	.queue_import = handle_queue_import,
 	.queue_backup = handle_queue_backup,
 	.test_message = handle_test_message,
+	.tls_report_send = handle_tls_report_send,
 	.find = handle_find,
 	.reached = handle_reached,
 	.trace = handle_trace,

@@ -1,9 +1,7 @@
-/* texts.c - short records: TLS-RPT, MTA-STS, BIMI, CAA. */
+/* texts.c - short records: BIMI, CAA. */
 #include "posthouse/dmarc.h"
 
 #include "tags.h"
-
-#include <ctype.h>
 
 /* The version has to be the first tag, as it is written. */
 static struct str version_fault(struct arena *a, const struct tags *tags, const char *version)
@@ -17,38 +15,6 @@ static struct str version_fault(struct arena *a, const struct tags *tags, const 
 	if (!str_eq(v->value, str_of(version)))
 		return arena_printf(a, "its version is %.*s, not %s", STR_ARG(v->value), version);
 	return tags->fault;
-}
-
-struct str tlsrpt_fault(struct arena *a, struct str text)
-{
-	struct tags tags = tags_read(a, text);
-	struct str fault = version_fault(a, &tags, "TLSRPTv1"), rest = tag_value(&tags, "rua"), part;
-
-	if (fault.n > 0)
-		return fault;
-	if (rest.n == 0)
-		return S("it has no rua=");
-	while (str_split(&rest, ',', &part)) {
-		part = str_trim(part);
-		if (!str_istarts(part, S("mailto:")) && !str_istarts(part, S("https:")))
-			return arena_printf(a, "rua=%.*s is neither mailto: nor https:", STR_ARG(part));
-	}
-	return S("");
-}
-
-struct str mtasts_fault(struct arena *a, struct str text)
-{
-	struct tags tags = tags_read(a, text);
-	struct str fault = version_fault(a, &tags, "STSv1"), id = tag_value(&tags, "id");
-
-	if (fault.n > 0)
-		return fault;
-	if (id.n == 0)
-		return S("it has no id=");
-	for (size_t i = 0; i < id.n; i++)
-		if (!isalnum((unsigned char)id.p[i]) || id.n > 32)
-			return S("its id= is not 1 to 32 letters and digits");
-	return S("");
 }
 
 struct str bimi_logo(struct arena *a, struct str text, struct str *fault_out)

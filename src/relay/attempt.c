@@ -5,6 +5,7 @@
  * that did not answer lately come last. The next address is also tried when a server refuses the session, or has no TLS where
  * TLS is demanded. */
 #include "connection.h"
+#include "delivery.h"
 #include "relay.h"
 
 #include "posthouse/sasl.h"
@@ -26,27 +27,18 @@ static void set_remote(struct connection *c, const struct candidate *t)
 	snprintf(c->remote, sizeof c->remote, "%.*s [%s]:%u", STR_ARG(str_head(t->host, 255)), text, candidate_port(t));
 }
 
-static void try_candidate(struct connection *c)
+/* By the policy that is decided. */
+static void connect_candidate(struct connection *c)
 {
-	const struct candidate *t = connection_candidate(c);
-
-	set_remote(c, t);
-	c->tls = tls_policy_decide(&c->arena,
-				   &(struct tls_facts){ .configured = c->pool->tls,
-							.mx = c->pool->mx,
-							.name = c->pool->mx ? t->host : c->pool->tls_name,
-							.no_context = !c->context,
-							.failed = host_status_has(c->relay, HOST_NO_TLS, &t->address),
-							.too_old = host_status_has(c->relay, HOST_OLD_TLS, &t->address) });
-	c->tls_result = TLS_RESULT_NONE;
 	c->config.tls = c->tls.implicit;
 	c->config.avoid = c->pool->avoid;
 	c->config.use_starttls = c->tls.level != TLS_LEVEL_NONE && !c->tls.implicit;
-	c->config.need_tls = c->tls.level == TLS_LEVEL_VERIFY;
+	c->config.need_tls = c->tls.level >= TLS_LEVEL_ENCRYPT;
 	c->client = smtp_client_new(&c->config);
-	c->by_peer = c->must_prove = c->proven = false;
-	connection_connect(c, t);
+	connection_connect(c, connection_candidate(c));
 }
+
+static void try_candidates(struct connection *c);
 
 /* In their order, but doubtful addresses behind the others. */
 static void attempt_all(struct connection *c)
@@ -64,11 +56,13 @@ static void attempt_all(struct connection *c)
 			if (doubts != doubtful)
 				continue;
 			c->candidates[n] = *t;
+			c->candidates[n].end = arena_str(&c->arena, t->end);
+			c->candidates[n].domain_end = arena_str(&c->arena, t->domain_end);
 			c->candidates[n++].host = arena_str(&c->arena, t->host);
 		}
 	}
 	c->candidates_n = n;
-	try_candidate(c);
+	try_candidates(c);
 }
 
 /* ---- what failed ---- */
@@ -87,6 +81,7 @@ static void note_attempt(struct connection *c, struct verdict v)
 /* Of several failures the most telling one is reported. Of equal ones it is the first, that of the best host. */
 static void keep_failure(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
 {
+	c->maybe_fit = c->maybe_fit || !requirements_shows_unfit(v, fault);
 	if (c->failure.verdict.class != OK && fault <= c->failure.fault)
 		return;
 	if (c->pool->probe)
@@ -96,6 +91,9 @@ static void keep_failure(struct connection *c, struct verdict v, enum smtp_step 
 				       .fault = fault,
 				       .meaning = explain_failure(c, v, step, fault),
 				       .tls_result = c->tls_result,
+				       .tls_policy = c->state == CONNECTION_RESOLVING && c->candidates_n == 0
+							     ? S("")
+							     : tls_policy_words(&c->arena, &c->tls),
 				       .remote = arena_str(&c->arena, str_of(c->remote)) };
 }
 
@@ -137,8 +135,68 @@ static bool next_candidate(struct connection *c)
 
 static void give_up(struct connection *c)
 {
+	if (c->pool->look) {
+		connection_close(c, "looked");
+		return;
+	}
 	pool_connection_failed(c);
 	connection_close(c, "failed");
+}
+
+/* ---- the policy of TLS ---- */
+
+/* False: the TLSA records of the host are asked for first. */
+static bool decide(struct connection *c)
+{
+	struct tls_facts facts;
+
+	set_remote(c, connection_candidate(c));
+	if (!tls_facts_gather(c, &facts))
+		return false;
+	c->tls = tls_policy_decide(&c->arena, &facts);
+	c->tls_result =
+		c->tls.fell_back ? host_status_tls_result(c->relay, &connection_candidate(c)->address) : c->tls.refused_as;
+	c->tls_counted = c->tls.fell_back && c->handshake_failed; /* that failure is counted, the session in clear text is not */
+	c->handshake_failed = false;
+	c->by_peer = c->must_prove = c->proven = false;
+	return true;
+}
+
+/* The policy forbids the host of this candidate: it gets no connection. */
+static void skip_candidate(struct connection *c)
+{
+	struct verdict v = c->tls.refused;
+
+	c->maybe_fit = c->maybe_fit || v.class == TEMP;
+	log_debug(&c->log, "connection.failed", kv("remote", c->remote), kv("reason", v.text),
+		  kv("tls_result", tls_result_word(c->tls_result)));
+	note_attempt(c, v);
+	tls_reports_note(c, v.text);
+	keep_failure(c, v, STEP_OPENING, FAULT_TLS);
+}
+
+/* Connect to the present candidate, or to the next one that the policy allows. */
+static void try_candidates(struct connection *c)
+{
+	do {
+		if (!decide(c))
+			return;
+		if (c->pool->look) {
+			c->relay->ops->look_note(c);
+			continue;
+		}
+		if (c->tls.refused.class == OK) {
+			connect_candidate(c);
+			return;
+		}
+		skip_candidate(c);
+	} while (next_candidate(c));
+	give_up(c);
+}
+
+void attempt_go_on(struct connection *c)
+{
+	try_candidates(c);
 }
 
 void attempt_lookup_failed(struct connection *c, struct verdict v)
@@ -171,7 +229,6 @@ static void refuse(struct pool *pool, struct verdict v)
 void attempt_begin(struct connection *c)
 {
 	struct pool *pool = c->pool;
-	struct verdict why = ok();
 
 	pool->early = false;
 	if (candidates_fresh(pool) && pool->candidates_n > 0) {
@@ -180,23 +237,20 @@ void attempt_begin(struct connection *c)
 		if (pool->not_found.class == PERM)
 			refuse(pool, pool->not_found);
 		attempt_lookup_failed(c, pool->not_found);
-	} else if (!candidates_ask(pool, &c->arena, &why)) {
-		attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
+	} else {
+		candidates_ask(pool);
 	}
 }
 
 void attempt_resolve_again(struct pool *pool)
 {
-	struct verdict why = ok();
-	bool asked = pool->lookup;
+	bool asked = pool->lookup || pool->asking_policy;
 
-	pool->lookup = NULL;                /* freed with its resolver */
+	candidates_forget(pool);
 	domain_lookups_answer(pool, false); /* a delivery asks again */
-	if (!asked)
-		return;
-	LIST_EACH_OF (struct connection, c, &pool->connections, in_pool)
-		if (c->state == CONNECTION_RESOLVING && !candidates_ask(pool, &c->arena, &why))
-			attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
+	pool_close_idle(pool, "the name servers have changed");
+	if (asked)
+		candidates_ask(pool);
 }
 
 void attempt_found(struct pool *pool, struct verdict v)
@@ -257,13 +311,27 @@ static bool renew_token(struct connection *c, struct verdict v)
 	return true;
 }
 
+/* Can the same address be tried again after a failed handshake? First without the session that was offered. Where clear text is
+ * allowed, with outdated TLS, which is better, and then in clear text. */
+static bool can_try_again(struct connection *c, struct verdict v)
+{
+	if (!c->handshaking)
+		return false;
+	if (c->session_offered && !c->whole_handshake && v.class == TEMP) {
+		c->whole_handshake = true;
+		return true;
+	}
+	if (c->tls.level != TLS_LEVEL_MAY || c->config.mechanisms.n > 0)
+		return false;
+	host_status_note_tls(c->relay, !c->tls.old && suggests_old_tls(v.text) ? HOST_OLD_TLS : HOST_NO_TLS,
+			     &connection_candidate(c)->address, c->tls_result);
+	return true;
+}
+
 /* Try the next address, or this one in clear text where that is allowed. After a refused login no other address is tried,
  * because repeated refusals can lock the account. */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
 {
-	const struct candidate *t = connection_candidate(c);
-	bool once_more_in_clear = c->handshaking && c->tls.level == TLS_LEVEL_MAY && c->config.mechanisms.n == 0;
-
 	v = verdict_keep(&c->arena, v);
 	if (fault == FAULT_TLS && c->tls_result == TLS_RESULT_NONE) /* there was no handshake */
 		c->tls_result = c->by_peer || str_eq(v.enhanced, S("4.7.4")) ? TLS_RESULT_STARTTLS_NOT_SUPPORTED
@@ -271,10 +339,12 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 	log_debug(&c->log, "connection.failed", kv("remote", c->remote), kv("reason", v.text),
 		  kv("tls_result", tls_result_word(c->tls_result)));
 	note_attempt(c, v);
-	if (once_more_in_clear) { /* or first with outdated TLS, which is better */
-		host_status_note(c->relay, !c->tls.old && suggests_old_tls(v.text) ? HOST_OLD_TLS : HOST_NO_TLS, &t->address);
+	if (!(c->handshaking && c->session_offered && v.class == TEMP)) /* else a whole handshake follows, and counts */
+		tls_reports_note(c, v.text);
+	if (can_try_again(c, v)) {
+		c->handshake_failed = true;
 		drop_attempt(c);
-		try_candidate(c);
+		try_candidates(c);
 		return;
 	}
 	if (is_token_refused(c, v, fault) && renew_token(c, v))
@@ -286,7 +356,7 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 	if (!c->pool->mx && c->tried == 0 && !c->second_turn)
 		c->pool->first++;
 	if (fault != FAULT_AUTH && !(fault == FAULT_LOOP && !c->pool->mx) && !c->relay->stopping && next_candidate(c))
-		try_candidate(c);
+		try_candidates(c);
 	else
 		give_up(c);
 }
@@ -332,6 +402,6 @@ bool attempt_mechanism(struct connection *c, struct str mechanism, struct verdic
 	note_attempt(c, v);
 	drop_attempt(c);
 	c->config.mechanisms = mechanism;
-	try_candidate(c);
+	try_candidates(c);
 	return true;
 }

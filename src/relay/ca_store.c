@@ -2,42 +2,39 @@
 #include "ca_store.h"
 #include "relay.h"
 
-#include "posthouse/secret.h"
-
 #include <stdlib.h>
 
-bool ca_store_is(const struct ca_store *t, struct str ca_pem, struct tls_certificate own)
+bool ca_store_is(const struct ca_store *t, struct str ca_pem, struct str own_pem)
 {
-	return str_eq(t->ca_pem, ca_pem) && str_eq(t->own.chain_pem, own.chain_pem) && str_eq(t->own.key_pem, own.key_pem);
+	return str_eq(t->ca_pem, ca_pem) && str_eq(t->own_pem, own_pem);
 }
 
 /* NULL and why: the certificates cannot be used. */
-static struct tls_context *context_new(struct str ca_pem, const struct tls_certificate *own, struct arena *a,
-				       struct verdict *why_out)
+static struct tls_context *context_new(struct str ca_pem, struct str own_pem, struct arena *a, struct verdict *why_out)
 {
 	struct tls_context *context = tls_client_context(ca_pem, a, why_out);
 
-	if (!context || own->chain_pem.n == 0 || tls_client_certificate(context, own, a, why_out))
+	if (!context || own_pem.n == 0 || tls_client_certificate(context, own_pem, a, why_out))
 		return context;
 	tls_context_unref(context);
 	return NULL;
 }
 
-struct ca_store *ca_store_get(struct relay *relay, struct str ca_pem, struct tls_certificate own, struct arena *a,
+struct ca_store *ca_store_get(struct relay *relay, struct str ca_pem, struct str own_pem, struct arena *a,
 			      struct verdict *why_out)
 {
 	struct tls_context *context;
 	struct ca_store *t;
 
 	LIST_EACH_OF (struct ca_store, known, &relay->ca_stores, in_relay)
-		if (ca_store_is(known, ca_pem, own))
+		if (ca_store_is(known, ca_pem, own_pem))
 			return known;
-	context = context_new(ca_pem, &own, a, why_out);
+	context = context_new(ca_pem, own_pem, a, why_out);
 	if (!context)
 		return NULL;
 	t = NEW(struct ca_store);
 	t->ca_pem = arena_str(&t->arena, ca_pem);
-	t->own = (struct tls_certificate){ arena_str(&t->arena, own.chain_pem), arena_str(&t->arena, own.key_pem) };
+	t->own_pem = arena_str(&t->arena, own_pem);
 	t->context = context;
 	list_append(&relay->ca_stores, &t->in_relay);
 	return t;
@@ -58,8 +55,13 @@ void ca_stores_sweep(struct relay *relay)
 			continue;
 		list_remove(&t->in_relay);
 		tls_context_unref(t->context);
-		wipe((char *)(uintptr_t)t->own.key_pem.p, t->own.key_pem.n);
 		arena_fini(&t->arena);
 		free(t);
 	}
+}
+
+void ca_stores_forget_sessions(struct relay *relay)
+{
+	LIST_EACH_OF (struct ca_store, t, &relay->ca_stores, in_relay)
+		tls_client_forget_sessions(t->context);
 }

@@ -11,8 +11,8 @@ struct relay;
 struct ca_store {
 	struct list in_relay;
 	struct arena arena;
-	struct str ca_pem;          /* "": the system's */
-	struct tls_certificate own; /* "": none */
+	struct str ca_pem;  /* "": the system's */
+	struct str own_pem; /* our certificate with its chain; "": none */
 	struct tls_context *context;
 	unsigned users; /* pools */
 };
@@ -20,9 +20,11 @@ struct ca_store {
 /* For opportunistic TLS with outdated servers, which is better than clear text. NULL: not possible. */
 struct tls_context *ca_store_old_tls(struct relay *relay);
 /* Find or make the context for these certificates; the caller counts itself in `users`. NULL and why (text in the arena). */
-struct ca_store *ca_store_get(struct relay *relay, struct str ca_pem, struct tls_certificate own, struct arena *a,
+struct ca_store *ca_store_get(struct relay *relay, struct str ca_pem, struct str own_pem, struct arena *a,
 			      struct verdict *why_out);
-bool ca_store_is(const struct ca_store *t, struct str ca_pem, struct tls_certificate own);
+bool ca_store_is(const struct ca_store *t, struct str ca_pem, struct str own_pem);
 void ca_stores_sweep(struct relay *relay); /* free those without users */
+/* After a reload: what was verified by certificates of before is verified again. */
+void ca_stores_forget_sessions(struct relay *relay);
 
 #endif

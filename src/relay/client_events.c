@@ -54,14 +54,16 @@ static void opened(struct connection *c)
 		c->relay->ops->probe_ended(c, true);
 	else
 		pool_connection_ready(c->pool, c->mechanism);
+	c->relay->tls_resumed += tls.resumed;
 	tally_count(&c->relay->tls_versions, tls.on ? str_of(tls.version) : S("none"));
 	if (!tls.on && c->tls.level != TLS_LEVEL_NONE)
 		c->tls_result = TLS_RESULT_STARTTLS_NOT_SUPPORTED;
+	tls_reports_note(c, S(""));
 	if (c->tls.old && tls.on)
 		log_warning(&c->log, "connection.weak", kv("remote", c->remote), kv("tls", tls.version),
 			    kv("cipher", tls.cipher));
 	log_debug(&c->log, "connection.opened", kv("route", c->pool->route), kv("remote", c->remote), kv("tls", tls.version),
-		  kv("cipher", tls.cipher), kv("tls_result", tls_result_word(c->tls_result)));
+		  kv("cipher", tls.cipher), kv("tls_resumed", tls.resumed), kv("tls_result", tls_result_word(c->tls_result)));
 }
 
 /* ---- deliveries ---- */
@@ -78,13 +80,15 @@ static void end_delivery(struct connection *c)
 	stream_tls_info(c->stream, &tls);
 	if (tls.on)
 		snprintf(tls_text, sizeof tls_text, "%s/%s%s", tls.version, tls.cipher,
-			 c->tls.level == TLS_LEVEL_VERIFY ? " verified" : "");
+			 c->tls.level >= TLS_LEVEL_VERIFY ? " verified" : "");
 	if (delivery_met_rate(d))
 		pool_throttle(c->pool);
 	c->delivery = NULL;
 	c->log.message = 0;
 	delivery_end(d, (struct msg_result){ .remote = str_of(c->remote),
 					     .tls = str_of(tls_text),
+					     .tls_policy = tls_policy_words(&d->arena, &c->tls),
+					     .tls_result = tls_result_shown(c->tls_result),
 					     .transcript = connection_transcript(c, &d->arena),
 					     .connections = pool_limit(c->pool),
 					     .rcptmax = c->pool->rcptmax ? c->pool->rcptmax : peer->rcptmax,
@@ -157,7 +161,7 @@ static void begin_transaction(struct connection *c)
 				      .by_mode = d->envelope.deliver_by_mode,
 				      .by_s = requirements_seconds(d, clock_now_ms()),
 				      .priority = d->envelope.priority,
-				      .require_tls = d->require_tls };
+				      .require_tls = d->ask_tls && requirements_offers_tls(c) };
 
 	c->transactions++;
 	smtp_client_send(c->client, &t);
@@ -239,8 +243,15 @@ static void on_ready(struct connection *c)
 	}
 	if (c->state == CONNECTION_OPENING && c->pool->probe && c->relay->ops->probe_sender(c))
 		return;
-	if (c->state == CONNECTION_OPENING)
+	if (c->state == CONNECTION_OPENING) {
+		struct verdict v = requirements_check_server(c);
+
+		if (v.class != OK) {
+			attempt_failed(c, v, STEP_OPENING, FAULT_PEER);
+			return;
+		}
 		opened(c);
+	}
 	find_work(c);
 }
 

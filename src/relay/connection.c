@@ -14,6 +14,7 @@ enum {
 	IDLE_MS = 5000,       /* an idle connection is closed after this time, before the peer does so */
 	QUIT_MS = 2000,       /* for the answer to QUIT (RFC 5321 4.1.1.10) */
 	WRONG_PORT_MS = 8000, /* for a greeting in clear text on port 465 */
+	POLICY_MS = 120000,   /* for the policy of a domain: see sts_find of messages.def */
 	TURN_MS = 5000,       /* at most, for an address to answer while there are others to try */
 	RENEWAL_MS = 3000,    /* for vault to get another token after a refusal */
 	ATTEMPTS_MAX = 3000,  /* bytes of a transcript about failed attempts */
@@ -26,10 +27,12 @@ static const struct {
 	const char *name;
 	unsigned next;
 } states[] = {
-	[CONNECTION_RESOLVING] = { "resolving", TO(CONNECTING) | TO(CLOSING) },
+	[CONNECTION_RESOLVING] = { "resolving", TO(ASKING) | TO(CONNECTING) | TO(CLOSING) },
 	[CONNECTION_WAITING] = { "waiting", TO(RESOLVING) | TO(CLOSING) },
-	[CONNECTION_CONNECTING] = { "connecting", TO(CONNECTING) | TO(OPENING) | TO(CLOSING) },
-	[CONNECTION_OPENING] = { "opening", TO(CONNECTING) | TO(WAITING) | TO(IDLE) | TO(BUSY) | TO(QUITTING) | TO(CLOSING) },
+	[CONNECTION_ASKING] = { "asking", TO(ASKING) | TO(CONNECTING) | TO(CLOSING) },
+	[CONNECTION_CONNECTING] = { "connecting", TO(ASKING) | TO(CONNECTING) | TO(OPENING) | TO(CLOSING) },
+	[CONNECTION_OPENING] = { "opening",
+				 TO(ASKING) | TO(CONNECTING) | TO(WAITING) | TO(IDLE) | TO(BUSY) | TO(QUITTING) | TO(CLOSING) },
 	[CONNECTION_IDLE] = { "idle", TO(BUSY) | TO(QUITTING) | TO(CLOSING) },
 	[CONNECTION_BUSY] = { "busy", TO(BUSY) | TO(IDLE) | TO(QUITTING) | TO(CLOSING) },
 	[CONNECTION_QUITTING] = { "quitting", TO(CLOSING) },
@@ -93,16 +96,64 @@ static void on_connect(void *ctx, struct stream *st, struct verdict v)
 	c->relay->ops->advance(c);
 }
 
+/* A session with the same server can be resumed; a test of an upstream is to see the certificate. */
+static struct str session_name(struct connection *c)
+{
+	const struct candidate *t = connection_candidate(c);
+
+	if (c->pool->probe || c->whole_handshake)
+		return S("");
+	return arena_printf(&c->arena, "%.*s:%u", STR_ARG(t->host), candidate_port(t));
+}
+
 void connection_start_tls(struct connection *c)
 {
+	static const enum tls_demand demands[] = { [TLS_LEVEL_VERIFY] = TLS_DEMAND_NAMES,
+						   [TLS_LEVEL_DANE] = TLS_DEMAND_TLSA,
+						   [TLS_LEVEL_PINNED] = TLS_DEMAND_FINGERPRINTS };
+
 	if (!c->context) {
 		smtp_client_closed(c->client, temp(421, S("4.7.5"), S("there are no CA certificates to verify it with")),
 				   FAULT_TLS);
 		return;
 	}
 	c->handshaking = true;
-	stream_start_client_tls(c->stream, c->tls.old ? ca_store_old_tls(c->relay) : c->context, &c->tls.names,
-				c->tls.level == TLS_LEVEL_VERIFY);
+	stream_start_client_tls(c->stream, c->tls.old ? ca_store_old_tls(c->relay) : c->context,
+				&(struct tls_client_options){ .names = c->tls.names,
+							      .sni = c->tls.sni,
+							      .demand = demands[c->tls.level],
+							      .judge = c->tls.testing,
+							      .tlsa = c->tls.tlsa,
+							      .tlsa_n = c->tls.tlsa_n,
+							      .fingerprints = c->tls.fingerprints,
+							      .resume_as = session_name(c) });
+}
+
+/* Vault has signed with the key of our certificate, or not; then the server is not to blame. */
+static void on_signed(void *ctx, struct verdict v, const struct msg_tls_signed *m, int fd)
+{
+	struct connection *c = ctx;
+
+	c->call = 0;
+	if (m)
+		v = m->verdict;
+	if (v.class == OK) {
+		stream_signed(c->stream, m->signature);
+		return;
+	}
+	c->handshaking = false;
+	connection_break(c,
+			 temp(451, S("4.7.5"), arena_printf(&c->arena, "our certificate cannot be shown: %.*s", STR_ARG(v.text))),
+			 FAULT_CONNECTION);
+}
+
+static void on_sign(void *ctx, struct stream *st, const struct tls_to_sign *what)
+{
+	struct connection *c = ctx;
+	struct msg_tls_sign m = { .upstream = c->pool->name, .key = what->key, .scheme = what->scheme, .text = what->text };
+
+	if (st == c->stream)
+		c->call = ipc_call_tls_sign(role_peer(c->relay->role, ROLE_VAULT, 0), &m, -1, on_signed, c);
 }
 
 static void on_tls(void *ctx, struct stream *st, struct verdict v)
@@ -114,6 +165,8 @@ static void on_tls(void *ctx, struct stream *st, struct verdict v)
 		return;
 	stream_tls_info(st, &info);
 	c->tls_result = info.result;
+	c->tls_judged = info.judged;
+	c->session_offered = info.offered;
 	if (v.class != OK) {
 		connection_break(c, v, FAULT_TLS);
 		return;
@@ -171,6 +224,7 @@ static void on_stream_closed(void *ctx, struct stream *st)
 
 static const struct stream_ops stream_ops = {
 	.on_connect = on_connect,
+	.on_sign = on_sign,
 	.on_tls = on_tls,
 	.on_input = on_input,
 	.on_drain = on_drain,
@@ -232,6 +286,8 @@ static uint64_t connect_ms(const struct connection *c)
 {
 	uint64_t whole = role_config(c->relay->role)->delivery.timeouts.connect_ms;
 
+	if (candidates_await_policy(c->pool))
+		return POLICY_MS;
 	if (c->state == CONNECTION_RESOLVING || c->second_turn || c->candidates_n == 1)
 		return whole;
 	return whole / 4 < TURN_MS ? whole / 4 : TURN_MS;
@@ -254,13 +310,17 @@ static void on_timer(uv_timer_t *timer)
 
 	switch (c->state) {
 	case CONNECTION_RESOLVING:
-		c->relay->ops->not_found(c, temp(451, S("4.4.3"), S("the name service does not answer in time")));
+		c->relay->ops->not_found(
+			c, candidates_await_policy(c->pool)
+				   ? temp(451, S("4.7.5"), S("the MTA-STS policy of the domain is not known in time"))
+				   : temp(451, S("4.4.3"), S("the name service does not answer in time")));
 		return;
 	case CONNECTION_WAITING:
 		connection_enter(c, CONNECTION_RESOLVING);
 		connection_limit(c);
 		c->relay->ops->begin(c);
 		return;
+	case CONNECTION_ASKING: return; /* the question has a limit of its own */
 	case CONNECTION_CONNECTING: connecting_timed_out(c); return;
 	case CONNECTION_OPENING:
 	case CONNECTION_BUSY:
@@ -282,6 +342,7 @@ void connection_limit(struct connection *c)
 	case CONNECTION_RESOLVING:
 	case CONNECTION_CONNECTING: ms = connect_ms(c); break;
 	case CONNECTION_WAITING: ms = RENEWAL_MS; break;
+	case CONNECTION_ASKING: uv_timer_stop(&c->timer); return; /* the question has a limit of its own */
 	case CONNECTION_OPENING:
 	case CONNECTION_BUSY:
 		if (smtp_client_waits(c->client) == WAIT_GREETING)
@@ -331,6 +392,8 @@ void connection_close(struct connection *c, const char *reason)
 	connection_enter(c, CONNECTION_CLOSING);
 	ipc_cancel(c->call);
 	c->call = 0;
+	dns_cancel(c->tlsa);
+	c->tlsa = NULL;
 	log_debug(&c->log, "connection.closed", kv("remote", c->remote), kv("reason", reason),
 		  kv("transactions", c->transactions));
 	if (c->stream)

@@ -3,7 +3,6 @@
 #define RELAY_CONNECTION_H
 
 #include "pool.h"
-#include "tls_policy.h"
 
 #include "posthouse/buf.h"
 #include "posthouse/list.h"
@@ -11,7 +10,7 @@
 #include "posthouse/mail.h"
 #include "posthouse/net.h"
 #include "posthouse/smtp_client.h"
-#include "posthouse/tls_result.h"
+#include "posthouse/tls_policy.h"
 #include "posthouse/units.h"
 
 #include <uv.h>
@@ -51,6 +50,7 @@ struct transfer {
 enum connection_state {
 	CONNECTION_RESOLVING,
 	CONNECTION_WAITING,    /* for another token of vault's */
+	CONNECTION_ASKING,     /* for the TLSA records of a host */
 	CONNECTION_CONNECTING, /* TCP */
 	CONNECTION_OPENING,    /* TLS, greeting, EHLO, AUTH */
 	CONNECTION_IDLE,
@@ -70,6 +70,9 @@ struct connection {
 	struct arena arena;
 	struct tls_policy tls;      /* for the candidate that is tried, or was found good */
 	enum tls_result tls_result; /* how it went there */
+	enum tls_result tls_judged; /* the same, had MTA-STS in mode testing been enforced */
+	bool tls_counted;           /* that was told for reports */
+	bool handshake_failed;      /* the attempt before, with the same address */
 	struct tls_context *context;
 	struct smtp_client_config config;
 	struct smtp_client *client;
@@ -81,14 +84,18 @@ struct connection {
 	size_t candidates_n, tried, sessions, second_turns;
 	bool second_turn; /* the candidates that were cut short are tried with the whole time */
 	bool handshaking;
+	bool session_offered;    /* the handshake that has failed was to resume a session */
+	bool whole_handshake;    /* no session is offered any more */
 	bool by_peer;            /* the failure is a reply of the peer */
 	struct str mechanism;    /* of the login; a view of the configuration */
 	bool other_mechanism;    /* the session was opened a second time, for another mechanism */
 	bool must_prove, proven; /* the server must show, has shown, that it knows the password too (RFC 5802 5.1) */
 	struct failure failure;  /* the most telling one so far; verdict OK: none */
+	bool maybe_fit;          /* some server failed for another reason than that it cannot do what REQUIRETLS demands */
 	struct buf attempts;     /* lines about the addresses that were tried, for transcripts */
 	char remote[400];        /* "host [address]:port" */
 	uint64_t call;           /* to vault or queue; 0: none is open */
+	struct dns_lookup *tlsa; /* of TLSA records; NULL: none */
 	struct delivery *delivery;
 	bool downgrading; /* in the first pass of downgrade.c */
 	uint64_t transactions;
@@ -116,8 +123,9 @@ struct str connection_transcript(struct connection *c, struct arena *a);
 
 /* ---- attempt.c ---- */
 void attempt_begin(struct connection *c);
+void attempt_go_on(struct connection *c);                /* the TLSA records of its candidate are known */
 void attempt_found(struct pool *pool, struct verdict v); /* tell the connections and calls that wait for the candidates */
-void attempt_resolve_again(struct pool *pool);           /* the resolver was replaced, and its look-ups were dropped */
+void attempt_resolve_again(struct pool *pool);           /* name servers have changed: what they said is forgotten */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);
 void attempt_met_ourselves(struct connection *c); /* the server is this relay */
 void attempt_lookup_failed(struct connection *c, struct verdict v);
@@ -127,6 +135,20 @@ bool attempt_mechanism(struct connection *c, struct str mechanism, struct verdic
 /* The peer refuses the address family of the connection: avoid it for a while. False: there are no addresses of another one. */
 bool attempt_other_family(struct connection *c);
 bool attempt_is_refused(const struct pool *pool, sa_family_t family);
+
+/* ---- tls_reports.c ---- */
+/* The session with the present candidate is open, or has failed for this reason, or is not begun because of its policy. Only the
+ * first call for an attempt counts. */
+void tls_reports_note(struct connection *c, struct str reason);
+
+/* ---- host_tlsa.c ---- */
+/* Are the TLSA records of the present candidate known? Then they are in `facts`, copied for the connection. Else they are asked
+ * for, and relay_ops.tlsa_known follows. */
+bool host_tlsa_known(struct connection *c, struct tls_facts *facts);
+
+/* ---- tls_facts.c ---- */
+/* Of the present candidate. False: its TLSA records are asked for, and relay_ops.tlsa_known follows. */
+bool tls_facts_gather(struct connection *c, struct tls_facts *facts_out);
 
 /* ---- explain.c ---- */
 struct meaning explain_failure(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);

@@ -5,7 +5,7 @@
 #include "relay.h"
 
 #include "posthouse/crash.h"
-#include "posthouse/smtp_server.h"
+#include "posthouse/tls_wish.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -37,7 +37,8 @@ static void copy_envelope(struct delivery *d, const struct msg_deliver *m)
 	d->from = arena_str(a, m->from);
 	d->text = arena_str(a, m->text);
 	d->size = m->size;
-	d->require_tls = m->envelope.options & OPTION_REQUIRETLS;
+	d->wish = tls_wish_of(m->envelope.options, m->envelope.sender);
+	d->ask_tls = m->envelope.options & (OPTION_REQUIRETLS | OPTION_REQUIRETLS_OFFERED);
 	d->long_lines = m->envelope.options & OPTION_LONG_LINES;
 	d->recipients_n = m->recipients.n;
 	d->recipients = ARENA_ARRAY(a, struct recipient, m->recipients.n);
@@ -159,6 +160,7 @@ static void report(struct delivery *d, struct msg_result m)
 	struct meaning meaning;
 
 	m.lease = d->lease;
+	m.unfit = d->unfit;
 	m.remote = str_head(m.remote, OUTCOME_TEXT_MAX);
 	if (!session_failed) {
 		m.gate = delivery_gate(d, &meaning, &m.gate_reason);

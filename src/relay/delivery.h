@@ -11,6 +11,7 @@
 #include "posthouse/list.h"
 #include "posthouse/log.h"
 #include "posthouse/smtp_client.h"
+#include "posthouse/tls_wish.h"
 
 struct relay;
 struct pool;
@@ -62,8 +63,9 @@ struct delivery {
 	struct str prefix, text;
 	struct str from; /* the only author that the next hop takes; "": any */
 	uint64_t size;
-	bool require_tls;
-	int fd; /* the file with the text; -1: the text is in `text` */
+	enum tls_wish wish;
+	bool ask_tls; /* the next hop gets REQUIRETLS where its TLS is verified and it offers that; `wish` can demand both */
+	int fd;       /* the file with the text; -1: the text is in `text` */
 	struct recipient *recipients;
 	size_t recipients_n;
 	struct tx_recipients tx;
@@ -79,6 +81,7 @@ struct delivery {
 	/* Features that are not used because the next hop seemed to fail on them; unproven: no answer without them so far. */
 	unsigned avoid, unproven;
 	struct buf given_up; /* lines about these, for the transcript */
+	bool unfit;          /* the next hop cannot do what REQUIRETLS demands */
 	bool other_family;   /* sent again by the other address family after a refusal of the first */
 	bool orphan;         /* the queue process that gave the lease has ended: no result is expected */
 };
@@ -132,9 +135,15 @@ void tx_recipients_commit(struct delivery *d, bool moves, unsigned given_up);
 
 /* ---- requirements.c ---- */
 /* Why the delivery must not be tried: its time is over, or this next hop is excluded whatever it offers. OK: it can be tried. */
-struct verdict requirements_check(const struct delivery *d, const struct pool *pool, uint64_t now_ms);
+struct verdict requirements_check(struct delivery *d, const struct pool *pool, uint64_t now_ms);
 /* The same for the delivery of this connection, when the offers of the next hop are known. */
 struct verdict requirements_check_peer(const struct connection *c, uint64_t now_ms);
+/* Why a server of a domain, whose session has just been opened, gets none of the mail with REQUIRETLS that waits for it. */
+struct verdict requirements_check_server(const struct connection *c);
+/* Does this failure of a server say that it cannot do what REQUIRETLS demands (RFC 8689 4.2.1)? Else it can be tried later. */
+bool requirements_shows_unfit(struct verdict v, enum smtp_fault fault);
+/* Is the TLS of the connection verified, and is REQUIRETLS offered in it (RFC 8689 4.2.1)? */
+bool requirements_offers_tls(const struct connection *c);
 /* RFC 2852: the seconds that are left. */
 int64_t requirements_seconds(const struct delivery *d, uint64_t now_ms);
 

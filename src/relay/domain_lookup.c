@@ -19,8 +19,6 @@ void domain_lookup_answer(struct channel *queue, uint64_t call, bool known)
 void domain_lookup_add(struct pool *pool, struct channel *queue, uint64_t call)
 {
 	struct lookup_call *i = NEW(struct lookup_call);
-	struct arena a = { 0 };
-	struct verdict why = ok();
 
 	i->queue = queue;
 	i->call = call;
@@ -28,9 +26,8 @@ void domain_lookup_add(struct pool *pool, struct channel *queue, uint64_t call)
 	pool->early = pool->connections_n == 0;
 	if (candidates_fresh(pool))
 		domain_lookups_answer(pool, pool->candidates_n > 0);
-	else if (!candidates_ask(pool, &a, &why))
-		domain_lookups_answer(pool, false);
-	arena_fini(&a);
+	else
+		candidates_ask(pool);
 }
 
 void domain_lookups_answer(struct pool *pool, bool known)

@@ -25,11 +25,24 @@ static uint64_t key_of(enum host_fact kind, const struct sockaddr_storage *addre
 	return hash_numbers(hash_text(bytes), (uint64_t)kind << 16 | (six ? v6->sin6_port : v4->sin_port));
 }
 
-void host_status_note(struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address)
+void host_status_note_tls(struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address, enum tls_result why)
 {
 	uint64_t key = key_of(kind, address), ms = kind >= HOST_NO_CHUNKING ? HOST_EXTENSION_MS : HOST_STATUS_MS;
 
-	relay->host_status[key % HOST_STATUS_SLOTS] = (struct host_status_slot){ .key = key, .until = clock_mono_ms() + ms };
+	relay->host_status[key % HOST_STATUS_SLOTS] =
+		(struct host_status_slot){ .key = key, .until = clock_mono_ms() + ms, .tls_result = why };
+}
+
+void host_status_note(struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address)
+{
+	host_status_note_tls(relay, kind, address, TLS_RESULT_NONE);
+}
+
+enum tls_result host_status_tls_result(const struct relay *relay, const struct sockaddr_storage *address)
+{
+	return host_status_has(relay, HOST_NO_TLS, address)
+		       ? relay->host_status[key_of(HOST_NO_TLS, address) % HOST_STATUS_SLOTS].tls_result
+		       : TLS_RESULT_NONE;
 }
 
 bool host_status_has(const struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address)

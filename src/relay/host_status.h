@@ -3,6 +3,7 @@
 #define RELAY_HOST_STATUS_H
 
 #include "posthouse/str.h"
+#include "posthouse/tls_result.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ enum host_fact {
 
 struct host_status_slot {
 	uint64_t key, until;
+	enum tls_result tls_result; /* of HOST_NO_TLS, HOST_OLD_TLS: why the handshake failed */
 };
 
 struct family {
@@ -34,6 +36,8 @@ struct family {
 struct relay;
 
 void host_status_note(struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address);
+void host_status_note_tls(struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address, enum tls_result why);
+enum tls_result host_status_tls_result(const struct relay *relay, const struct sockaddr_storage *address); /* of HOST_NO_TLS */
 bool host_status_has(const struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address);
 void host_status_silent(struct relay *relay, const struct sockaddr_storage *address);   /* no answer in time */
 void host_status_answered(struct relay *relay, const struct sockaddr_storage *address); /* connected */

@@ -4,6 +4,7 @@
 #include "delivery.h"
 #include "relay.h"
 
+#include "posthouse/policy.h"
 #include "posthouse/sasl.h"
 
 enum { SMTP_PORT = 25 };
@@ -33,11 +34,11 @@ static size_t limit_of(uint64_t connections)
 	return connections ? (size_t)connections : 1;
 }
 
-static void use_ca_store(struct pool *pool, struct str ca_pem, struct tls_certificate own)
+static void use_ca_store(struct pool *pool, struct str ca_pem, struct str own_pem)
 {
 	struct verdict why = ok();
 
-	pool->ca_store = ca_store_get(pool->relay, ca_pem, own, &pool->arena, &why);
+	pool->ca_store = ca_store_get(pool->relay, ca_pem, own_pem, &pool->arena, &why);
 	if (pool->ca_store)
 		pool->ca_store->users++;
 	else
@@ -53,9 +54,25 @@ static unsigned port_of(const struct cfg_upstream *u)
 	return u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
 }
 
-static struct tls_certificate own_certificate(const struct cfg_upstream *u)
+static int digit(char c)
 {
-	return (struct tls_certificate){ u->certificate_pem, u->certificate_key_pem };
+	return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+/* Of "sha256:" and 64 digits in lower case, as the loader leaves them. */
+static struct str_list fingerprints_of(struct arena *a, const struct str_list *texts)
+{
+	struct str_list all = { .at = ARENA_ARRAY(a, struct str, texts->n + 1) };
+
+	for (size_t i = 0; i < texts->n; i++) {
+		struct str digits = str_from(texts->at[i], 7);
+		char bytes[TLS_FINGERPRINT] = "";
+
+		for (size_t k = 0; k < sizeof bytes && 2 * k + 1 < digits.n; k++)
+			bytes[k] = (char)(digit(digits.p[2 * k]) * 16 + digit(digits.p[2 * k + 1]));
+		all.at[all.n++] = arena_str(a, str_make(bytes, sizeof bytes));
+	}
+	return all;
 }
 
 /* The settings as one text, for a comparison; without the certificates. */
@@ -63,14 +80,18 @@ static struct str definition(struct arena *a, const struct cfg_upstream *u)
 {
 	struct str mechanisms = sasl_wanted(a, &u->mechanisms, config_credentials(u));
 
-	return arena_printf(a, "%.*s\n%.*s\n%u %u %d %u\n%.*s", STR_ARG(u->host), STR_ARG(u->tls_name), port_of(u), u->tls,
-			    u->login.n > 0, extensions_named(&u->avoid), STR_ARG(mechanisms));
+	struct str text = arena_printf(a, "%.*s\n%.*s\n%u %u %d %u\n%.*s", STR_ARG(u->host), STR_ARG(u->tls_name), port_of(u),
+				       u->tls, u->login.n > 0, extensions_named(&u->avoid), STR_ARG(mechanisms));
+
+	for (size_t i = 0; i < u->tls_fingerprints.n; i++)
+		text = arena_printf(a, "%.*s\n%.*s", STR_ARG(text), STR_ARG(u->tls_fingerprints.at[i]));
+	return text;
 }
 
 static bool same_definition(const struct pool *pool, const struct cfg_upstream *u, struct arena *a)
 {
 	return str_eq(pool->definition, definition(a, u)) &&
-	       (!pool->ca_store || ca_store_is(pool->ca_store, u->ca_pem, own_certificate(u)));
+	       (!pool->ca_store || ca_store_is(pool->ca_store, u->ca_pem, u->certificate_pem));
 }
 
 /* Take over a definition, which nexthops_check() has accepted. */
@@ -84,6 +105,7 @@ static void define(struct pool *pool, const struct cfg_upstream *u)
 	pool->name = arena_str(&pool->arena, u->name);
 	pool->host = arena_str(&pool->arena, u->host);
 	pool->tls_name = arena_str(&pool->arena, u->tls_name.n ? u->tls_name : u->host);
+	pool->fingerprints = fingerprints_of(&pool->arena, &u->tls_fingerprints);
 	pool->definition = definition(&pool->arena, u);
 	pool->port = port_of(u);
 	pool->tls = u->tls;
@@ -95,7 +117,7 @@ static void define(struct pool *pool, const struct cfg_upstream *u)
 	pool->fewer = 0;
 	pool->rcptmax = 0;
 	if (u->tls != UPSTREAM_NONE)
-		use_ca_store(pool, u->ca_pem, own_certificate(u));
+		use_ca_store(pool, u->ca_pem, u->certificate_pem);
 }
 
 struct pool *nexthop_outside(struct relay *relay, const struct cfg_upstream *u)
@@ -147,17 +169,50 @@ static void set_domain(struct pool *pool, const struct cfg_delivery *delivery)
 	pool->limit = limit_of(delivery->connections_per_destination);
 }
 
-static struct pool *domain_new(struct relay *relay, struct str route)
+/* What the configuration demands of the TLS there. True: that has changed. */
+static bool set_demand(struct pool *pool)
+{
+	struct cfg_tls_demand d = tls_demand_of(role_config(pool->relay->role), pool->name, pool->require, pool->wish);
+	struct arena a = { 0 };
+	struct str text = arena_printf(&a, "%u", d.require);
+	bool changed;
+
+	for (size_t i = 0; i < d.names.n; i++)
+		text = arena_printf(&a, "%.*s %.*s", STR_ARG(text), STR_ARG(d.names.at[i]));
+	changed = !str_eq(text, pool->definition);
+	if (changed)
+		pool->definition = arena_str(&pool->arena, text);
+	arena_fini(&a);
+	if (pool->ca_store && ca_store_is(pool->ca_store, d.ca_pem, S("")))
+		return changed;
+	if (pool->ca_store)
+		pool->ca_store->users--;
+	use_ca_store(pool, d.ca_pem, S(""));
+	return true;
+}
+
+static struct pool *domain_new(struct relay *relay, const struct mx_route *mx)
 {
 	struct pool *pool = pool_new(relay);
 
-	pool->route = arena_str(&pool->arena, route);
-	pool->name = pool->host = pool->tls_name = str_from(pool->route, 3);
+	pool->route = mx_route_name(&pool->arena, mx);
+	pool->name = pool->host = pool->tls_name = arena_str(&pool->arena, mx->domain);
+	pool->require = mx->require;
+	pool->wish = mx->wish;
 	pool->mx = true;
 	pool->tls = UPSTREAM_OPPORTUNISTIC;
 	set_domain(pool, &role_config(relay->role)->delivery);
-	use_ca_store(pool, S(""), (struct tls_certificate){ 0 });
+	set_demand(pool);
 	pools_sweep(relay);
+	return pool;
+}
+
+struct pool *nexthop_domain_outside(struct relay *relay, const struct mx_route *mx)
+{
+	struct pool *pool = domain_new(relay, mx);
+
+	pool->limit = 1;
+	pool->gone = true;
 	return pool;
 }
 
@@ -165,6 +220,7 @@ static struct pool *domain_new(struct relay *relay, struct str route)
 static void apply_domain(struct pool *pool, const struct cfg_delivery *delivery, bool changed)
 {
 	set_domain(pool, delivery);
+	changed = set_demand(pool) || changed;
 	if (changed) {
 		pool->generation++;
 		candidates_forget(pool);
@@ -179,11 +235,12 @@ static void apply_domain(struct pool *pool, const struct cfg_delivery *delivery,
 struct pool *nexthop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out)
 {
 	struct pool *pool = find(relay, route);
+	struct mx_route mx;
 
 	if (pool)
 		return pool;
-	if (str_starts(route, S("mx:")) && route.n > 3)
-		return domain_new(relay, route);
+	if (mx_route_read(route, &mx))
+		return domain_new(relay, &mx);
 	*why_out = arena_printf(a, "%.*s is not configured", STR_ARG(route));
 	return NULL;
 }
@@ -196,8 +253,7 @@ static struct str path_text(struct arena *a, const struct cfg_delivery *d)
 
 	for (size_t i = 0; i < d->source.n; i++)
 		text = arena_printf(a, "%.*s %.*s", STR_ARG(text), STR_ARG(d->source.at[i]));
-	text = arena_printf(a, "%.*s %u", STR_ARG(text), extensions_named(&d->avoid));
-	return text;
+	return arena_printf(a, "%.*s %u %d%d", STR_ARG(text), extensions_named(&d->avoid), d->dane, d->uses_mta_sts);
 }
 
 struct verdict nexthops_check(struct relay *relay, const struct config *config)
@@ -208,13 +264,22 @@ struct verdict nexthops_check(struct relay *relay, const struct config *config)
 	for (size_t i = 0; i < config->upstreams_n; i++) {
 		const struct cfg_upstream *u = &config->upstreams[i];
 
-		if (u->tls == UPSTREAM_NONE || ca_store_get(relay, u->ca_pem, own_certificate(u), &relay->scratch, &why))
+		if (u->tls == UPSTREAM_NONE || ca_store_get(relay, u->ca_pem, u->certificate_pem, &relay->scratch, &why))
 			continue;
 		ca_stores_sweep(relay);
 		why.text = arena_printf(&relay->scratch, "upstream %.*s: ca: %.*s", STR_ARG(u->name), STR_ARG(why.text));
 		return why;
 	}
-	return resolver_check(relay, &config->delivery);
+	for (size_t i = 0; i < config->tls_n; i++) {
+		const struct cfg_tls_demand *d = &config->tls[i].demand;
+
+		if (d->ca_pem.n == 0 || ca_store_get(relay, d->ca_pem, S(""), &relay->scratch, &why))
+			continue;
+		ca_stores_sweep(relay);
+		why.text = arena_printf(&relay->scratch, "tls: element %zu: ca: %.*s", i + 1, STR_ARG(why.text));
+		return why;
+	}
+	return ok();
 }
 
 void nexthops_abandon(struct role *r)
@@ -222,7 +287,6 @@ void nexthops_abandon(struct role *r)
 	struct relay *relay = role_data(r);
 
 	ca_stores_sweep(relay);
-	resolver_abandon(relay);
 }
 
 static void apply_sources(struct relay *relay, const struct str_list *list)
@@ -247,17 +311,15 @@ static void apply_sources(struct relay *relay, const struct str_list *list)
 static bool apply_delivery(struct relay *relay, const struct cfg_delivery *d)
 {
 	struct arena a = { 0 };
-	struct str dns_options = resolver_options(&a, d), path = path_text(&a, d);
-	bool other_dns = !str_eq(dns_options, relay->dns_options), other_path = !str_eq(path, relay->path);
+	struct str path = path_text(&a, d);
+	bool changed = !str_eq(path, relay->path);
 
 	arena_reset(&relay->arena);
-	relay->dns_options = arena_str(&relay->arena, dns_options);
 	relay->path = arena_str(&relay->arena, path);
 	arena_fini(&a);
 	apply_sources(relay, &d->source);
-	if (other_dns)
-		resolver_apply(relay);
-	return other_dns || other_path;
+	dns_use(relay->dns, d->ipv4, d->ipv6);
+	return changed;
 }
 
 void nexthops_apply(struct role *r)
@@ -277,4 +339,5 @@ void nexthops_apply(struct role *r)
 		apply_upstream(relay, config, &config->upstreams[i], &a);
 	arena_fini(&a);
 	ca_stores_sweep(relay);
+	ca_stores_forget_sessions(relay);
 }

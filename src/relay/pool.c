@@ -181,6 +181,23 @@ static void log_failure(struct connection *c, struct str reason)
 		       kv("hint", meaning_hint(meaning_pack(f->meaning))));
 }
 
+/* RFC 8689 4.2.1: no server of the domain can do what REQUIRETLS demands, which all mail of this pool has. It comes back, or
+ * takes another choice of its route. */
+static void refuse_unfit(struct connection *c)
+{
+	struct verdict v = c->failure.verdict;
+	struct delivery *d;
+
+	if (v.class != PERM)
+		v = perm(550, S("5.7.10"), arena_printf(&c->arena, "REQUIRETLS is demanded, and %.*s", STR_ARG(v.text)));
+	while ((d = pool_take(c->pool)) != NULL) {
+		d->unfit = true;
+		delivery_end_with(
+			d, v,
+			(struct msg_result){ .remote = c->failure.remote, .transcript = connection_transcript(c, &c->arena) });
+	}
+}
+
 /* While other connections work or are being opened, they take the deliveries, and no more than these are opened for a while,
  * because many providers allow few connections. Otherwise the next hop is at fault: the deliveries go back to queue, which keeps
  * the mail and probes the next hop later. */
@@ -213,9 +230,15 @@ void pool_connection_failed(struct connection *c)
 	}
 	log_failure(c, reason);
 	pool->fewer = 0;
+	if (pool->wish == TLS_WISH_REQUIRE && !c->maybe_fit) {
+		refuse_unfit(c);
+		return;
+	}
 	if (f->meaning.trouble == TROUBLE_RATE)
 		pool_throttle(pool);
 	hop = (struct msg_result){ .remote = f->remote,
+				   .tls_policy = f->tls_policy,
+				   .tls_result = tls_result_shown(f->tls_result),
 				   .transcript = connection_transcript(c, &c->arena),
 				   .gate = reply_class_gate(f->meaning),
 				   .gate_meaning = meaning_pack(f->meaning),
@@ -239,11 +262,12 @@ void pool_free_if_unused(struct pool *pool)
 {
 	if ((!pool->gone && !pool->mx) || pool->connections_n > 0 || pool->waiting_n > 0)
 		return;
-	if (!list_empty(&pool->asking) || (pool->early && candidates_fresh(pool)))
+	if (!list_empty(&pool->asking) || (pool->early && (candidates_fresh(pool) || candidates_await_policy(pool))))
 		return; /* a delivery can follow; otherwise on_sweep() frees the pool */
 	list_remove(&pool->in_relay);
 	candidates_forget(pool);
 	arena_fini(&pool->candidates_arena);
+	arena_fini(&pool->sts.arena);
 	if (pool->ca_store)
 		pool->ca_store->users--;
 	arena_fini(&pool->arena);

@@ -8,6 +8,7 @@
 #include "posthouse/config.h"
 #include "posthouse/ipc.h"
 #include "posthouse/list.h"
+#include "posthouse/mx_route.h"
 #include "posthouse/smtp_client.h"
 #include "posthouse/tls_result.h"
 
@@ -17,6 +18,7 @@ struct connection;
 struct delivery;
 struct ca_store;
 struct probe;
+struct look;
 
 /* A refusal of one recipient or message that possibly means all mail by this next hop: complaints.c. */
 struct complaint {
@@ -30,23 +32,27 @@ struct pool {
 	struct list in_relay;
 	struct relay *relay;
 	struct arena arena;    /* of the definition, which is replaced as a whole */
-	struct str route;      /* "upstream:isp", "mx:example.org" */
+	struct str route;      /* "upstream:isp", "mx:example.org", the latter see mx_route.h */
 	struct str name;       /* the name of the upstream, or the domain */
-	struct str definition; /* of an upstream, as one text */
+	struct str definition; /* of an upstream, or what is demanded of the TLS of a domain, as one text */
 	struct str host, tls_name;
-	unsigned port, tls;        /* tls: enum upstream_tls */
-	bool mx;                   /* a domain: the pool is freed when it is not needed any more */
-	struct str mechanisms;     /* of logins, in the order of use: the one that worked comes first; "": no login */
-	bool login_optional;       /* there is only our certificate: without EXTERNAL mail goes without a login */
-	bool proven;               /* a login has succeeded since the definition or the last refusal */
-	bool token_refused;        /* the last login was refused although vault had a token */
-	unsigned avoid;            /* features that the configuration forbids */
-	struct ca_store *ca_store; /* NULL: no TLS */
+	struct str_list fingerprints; /* SHA-256 of the certificate or the key that an upstream must have */
+	unsigned port, tls;           /* tls: enum upstream_tls */
+	bool mx;                      /* a domain: the pool is freed when it is not needed any more */
+	enum tls_require require;     /* of the route that leads to this domain; DEFAULT: it says nothing */
+	enum tls_wish wish;           /* of all messages of this domain's pool; an upstream takes all */
+	struct str mechanisms;        /* of logins, in the order of use: the one that worked comes first; "": no login */
+	bool login_optional;          /* there is only our certificate: without EXTERNAL mail goes without a login */
+	bool proven;                  /* a login has succeeded since the definition or the last refusal */
+	bool token_refused;           /* the last login was refused although vault had a token */
+	unsigned avoid;               /* features that the configuration forbids */
+	struct ca_store *ca_store;    /* NULL: no TLS */
 	size_t limit;
 	uint64_t messages_per_connection; /* of the configuration; 0: no limit */
 	unsigned generation;              /* of the definition: connections of an older one get no further delivery */
 	bool gone;                        /* no longer configured, or made for `probe` alone: it gets no delivery */
 	struct probe *probe;              /* NULL, or the test of the upstream that this pool was made for */
+	struct look *look;                /* NULL, or the question about TLS that this pool was made for */
 	struct list connections, waiting;
 	size_t connections_n, waiting_n;
 	size_t fewer; /* 0, or the number of connections that the peer seems to allow, until … */
@@ -55,11 +61,14 @@ struct pool {
 	sa_family_t refused_family; /* AF_UNSPEC, or the family by which the peer accepts nothing, until … */
 	uint64_t refused_until;
 	uint64_t rcptmax; /* how many recipients the peer accepted in one transaction before it refused more; 0: not known */
-	struct resolve *resolving;
+	struct question *resolving; /* for the addresses of the host */
+	struct question *asking_policy;
 	struct dns_lookup *lookup;
 	struct list asking; /* struct lookup_call: calls of queue that wait for the answer */
+	struct sts sts;     /* of a domain */
 	struct arena candidates_arena;
 	struct candidate *candidates;
+	struct host_tlsa *tlsa;     /* of hosts that were asked about */
 	size_t candidates_n, first; /* first: the index of the address of an upstream that is tried first */
 	struct verdict not_found;   /* of a domain: why there are no candidates; OK: there are some, or the DNS was not asked */
 	uint64_t candidates_at;     /* when the DNS answered … */
@@ -74,7 +83,7 @@ struct failure {
 	enum smtp_fault fault;
 	struct meaning meaning;
 	enum tls_result tls_result;
-	struct str remote;
+	struct str remote, tls_policy; /* tls_policy: as words */
 };
 
 void pool_add(struct pool *pool, struct delivery *d, bool at_front);
@@ -106,6 +115,8 @@ void nexthops_apply(struct role *r);
 void nexthops_abandon(struct role *r);
 /* For the test of an upstream: a pool that no route leads to, and that ends with its one connection. */
 struct pool *nexthop_outside(struct relay *relay, const struct cfg_upstream *u);
+/* The same for a question about the servers of a domain. */
+struct pool *nexthop_domain_outside(struct relay *relay, const struct mx_route *mx);
 /* The next hop of a route. NULL: there is none, and why. */
 struct pool *nexthop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out);
 
@@ -117,5 +128,10 @@ bool probe_sender(struct connection *c);                  /* the session is open
 void probe_heard(struct connection *c, struct verdict v); /* the answer to MAIL */
 void probe_free(struct connection *c);
 void probes_forget(struct relay *relay); /* something was reloaded: what was refused can work now */
+
+/* ---- look.c ---- */
+void look_begin(struct relay *relay, struct channel *console, const struct msg_tls_look *m);
+void look_note(struct connection *c); /* the policy of its candidate */
+void look_free(struct connection *c); /* answers */
 
 #endif

@@ -13,7 +13,7 @@ struct probe {
 	struct channel *console; /* NULL: answered */
 	uint64_t call;
 	struct arena arena;
-	struct str tls, extensions, mechanism; /* of the last session that got so far */
+	struct str tls, fingerprints, extensions, mechanism; /* of the last session that got so far */
 	uint64_t size;
 	struct str sender; /* to be tried; "": none, or it was tried */
 	struct verdict heard;
@@ -30,6 +30,7 @@ struct refused_probe {
 };
 
 #define REPEATED_MS (60 * 60 * 1000)
+#define PROBES_MAX  32 /* at once, each with a connection: as many as console has clients */
 
 static void refuse(struct channel *console, uint64_t call, struct verdict v)
 {
@@ -57,6 +58,7 @@ static void remember(struct relay *relay, struct str upstream, const struct msg_
 	r->answer.verdict = verdict_keep(a, m->verdict);
 	r->answer.remote = arena_str(a, m->remote);
 	r->answer.tls = arena_str(a, m->tls);
+	r->answer.fingerprints = arena_str(a, m->fingerprints);
 	r->answer.mechanism = arena_str(a, m->mechanism);
 	r->answer.extensions = arena_str(a, m->extensions);
 	r->answer.transcript = arena_str(a, m->transcript);
@@ -104,7 +106,12 @@ void probe_begin(struct relay *relay, struct channel *console, const struct msg_
 			 : perm(550, S("5.3.5"), S("no such upstream is configured")));
 		return;
 	}
+	if (relay->probes_n >= PROBES_MAX) {
+		refuse(console, m->call, temp(451, S("4.3.2"), S("too many tests at once, try again")));
+		return;
+	}
 	pool = nexthop_outside(relay, u);
+	relay->probes_n++;
 	pool->probe = NEW(struct probe);
 	pool->probe->console = console;
 	pool->probe->call = m->call;
@@ -121,7 +128,26 @@ static struct str tls_text(struct connection *c, struct arena *a)
 	if (!tls.on)
 		return str_of(tls_result_failed(c->tls_result) ? tls_result_word(c->tls_result) : "");
 	return arena_printf(a, "%s/%s, %s", tls.version, tls.cipher,
-			    c->tls.level == TLS_LEVEL_VERIFY ? "certificate verified" : "certificate not verified");
+			    c->tls.level >= TLS_LEVEL_VERIFY ? "certificate verified" : "certificate not verified");
+}
+
+static struct str hexadecimal(struct arena *a, const char bytes[TLS_FINGERPRINT])
+{
+	char digits[2 * TLS_FINGERPRINT + 1];
+
+	for (size_t i = 0; i < TLS_FINGERPRINT; i++)
+		snprintf(digits + 2 * i, 3, "%02x", (unsigned char)bytes[i]);
+	return arena_str(a, str_of(digits));
+}
+
+/* As tls_fingerprints takes them: of the certificate that was seen, accepted or not, and of its key. */
+static struct str fingerprints_text(struct connection *c, struct arena *a)
+{
+	struct tls_fingerprints f;
+
+	if (!c->stream || !stream_tls_fingerprints(c->stream, &f))
+		return S("");
+	return arena_printf(a, "sha256:%.*s sha256:%.*s", STR_ARG(hexadecimal(a, f.certificate)), STR_ARG(hexadecimal(a, f.key)));
 }
 
 void probe_note(struct connection *c)
@@ -130,6 +156,7 @@ void probe_note(struct connection *c)
 	const struct smtp_peer *peer = c->client ? smtp_client_peer(c->client) : NULL;
 
 	p->tls = tls_text(c, &p->arena);
+	p->fingerprints = fingerprints_text(c, &p->arena);
 	p->mechanism = arena_str(&p->arena, c->mechanism);
 	if (!peer)
 		return;
@@ -143,6 +170,7 @@ static void answer(struct connection *c, struct msg_upstream_tested m)
 
 	m.call = p->call;
 	m.tls = p->tls;
+	m.fingerprints = p->fingerprints;
 	m.mechanism = p->mechanism;
 	m.extensions = p->extensions;
 	m.size = p->size;
@@ -201,5 +229,6 @@ void probe_free(struct connection *c)
 		answer(c, (struct msg_upstream_tested){ .verdict = temp(421, S("4.3.2"), S("the test was broken off")) });
 	arena_fini(&p->arena);
 	free(p);
+	c->relay->probes_n--;
 	c->pool->probe = NULL;
 }

@@ -1,6 +1,4 @@
-/* reach.c - addresses that get no mail directly, because no mail server can have them, or because they belong to this machine or
- * its network. Otherwise the owner of a domain could, by its DNS records, make the relay talk to services on this machine and
- * near it. */
+/* reach.c - addresses that get no mail directly (address_obstacle() of policy.h says which), and those of this machine. */
 #include "connection.h"
 #include "relay.h"
 
@@ -11,39 +9,6 @@
 
 #define OWN_MS 30000 /* the machine's addresses are looked at again after this time */
 
-/* Of RFC 6890 and RFC 8190. `literal`: only refused when a user names the address. A private network can have mail servers, but
- * users need not name them by address. */
-static const struct kind {
-	const char *network, *words;
-	bool literal;
-} kinds[] = {
-	{ "0.0.0.0/8", "no host's", false },
-	{ "127.0.0.0/8", "a loopback address", false },
-	{ "169.254.0.0/16", "a link-local address", false },
-	{ "224.0.0.0/4", "a multicast address", false },
-	{ "240.0.0.0/4", "a reserved or broadcast address", false },
-	{ "10.0.0.0/8", "a private address", true },
-	{ "172.16.0.0/12", "a private address", true },
-	{ "192.168.0.0/16", "a private address", true },
-	{ "100.64.0.0/10", "a private address", true },
-	{ "::/128", "no host's", false },
-	{ "::1/128", "a loopback address", false },
-	{ "fe80::/10", "a link-local address", false },
-	{ "ff00::/8", "a multicast address", false },
-	{ "fc00::/7", "a private address", true },
-	{ "fec0::/10", "a private address", true },
-};
-
-/* IPv6 networks whose addresses contain an IPv4 address, to which a translator or tunnel leads; and its first byte. */
-static const struct carrier {
-	const char *network;
-	size_t at;
-} carriers[] = {
-	{ "::/96", 12 },        /* RFC 4291 2.5.5.1 */
-	{ "64:ff9b::/96", 12 }, /* RFC 6052 */
-	{ "2002::/16", 2 },     /* RFC 3056 */
-};
-
 static struct str address_text(struct arena *a, const struct sockaddr_storage *address)
 {
 	char text[INET6_ADDRSTRLEN] = "";
@@ -52,40 +17,11 @@ static struct str address_text(struct arena *a, const struct sockaddr_storage *a
 	return arena_str(a, str_of(text));
 }
 
-static const char *kind_of(struct str address, bool literal)
-{
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if ((literal || !kinds[i].literal) && network_contains(str_of(kinds[i].network), address))
-			return kinds[i].words;
-	return NULL;
-}
-
-/* The IPv4 address within, or the address itself. To network_contains() an IPv4-mapped address is an IPv4 address. */
-static struct str innermost(struct arena *a, struct str text, const struct sockaddr_storage *address)
-{
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-	char inner[INET_ADDRSTRLEN] = "";
-
-	if (address->ss_family != AF_INET6 || kind_of(text, true))
-		return text;
-	for (size_t i = 0; i < sizeof carriers / sizeof *carriers; i++)
-		if (network_contains(str_of(carriers[i].network), text)) {
-			inet_ntop(AF_INET, v6->sin6_addr.s6_addr + carriers[i].at, inner, sizeof inner);
-			return arena_str(a, str_of(inner));
-		}
-	return text;
-}
-
 const char *reach_obstacle(const struct cfg_delivery *d, const struct sockaddr_storage *address, bool literal)
 {
 	struct arena a = { 0 };
-	struct str text = address_text(&a, address), inner = innermost(&a, text, address);
-	const char *words = NULL;
+	const char *words = address_obstacle(d, address_text(&a, address), literal);
 
-	if (networks_contain(&d->deny_networks, text) || networks_contain(&d->deny_networks, inner))
-		words = "in delivery.deny_networks";
-	else if (!networks_contain(&d->allow_networks, text))
-		words = kind_of(inner, literal);
 	arena_fini(&a);
 	return words;
 }
@@ -100,8 +36,10 @@ static void read_own(struct relay *relay)
 	arena_reset(&relay->own_arena);
 	relay->own = (struct str_list){ .at = NULL };
 	relay->own_at = clock_mono_ms();
-	if (uv_interface_addresses(&list, &n) != 0)
+	if (uv_interface_addresses(&list, &n) != 0) { /* the service is not allowed to ask for all: is_here() tries each */
+		relay->own = kernel_addresses(&relay->own_arena);
 		return;
+	}
 	relay->own.at = ARENA_ARRAY(&relay->own_arena, struct str, n > 0 ? (size_t)n : 1);
 	for (int i = 0; i < n; i++) {
 		struct sockaddr_storage address = { 0 };
@@ -126,7 +64,7 @@ static bool is_here(struct relay *relay, struct str address)
 	for (size_t i = 0; i < own->n; i++)
 		if (str_eq(own->at[i], address))
 			return true;
-	return network_contains(S("127.0.0.0/8"), address) || network_contains(S("::1/128"), address);
+	return network_contains(S("127.0.0.0/8"), address) || network_contains(S("::1/128"), address) || address_is_own(address);
 }
 
 static bool is_our_port(const struct config *c, unsigned port)

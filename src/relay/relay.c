@@ -13,6 +13,8 @@ static void on_connection_closed(struct connection *c)
 	transfer_fini(&c->transfer);
 	if (c->pool->probe)
 		probe_free(c);
+	if (c->pool->look)
+		look_free(c);
 	pool_connection_gone(c->pool, c);
 }
 
@@ -29,8 +31,9 @@ static const struct relay_ops relay_ops = {
 	.probe_ended = probe_ended,
 	.probe_sender = probe_sender,
 	.probe_heard = probe_heard,
+	.look_note = look_note,
 	.found = attempt_found,
-	.resolver_changed = attempt_resolve_again,
+	.tlsa_known = attempt_go_on,
 };
 
 /* The state of the role, made with the first configuration. */
@@ -47,6 +50,8 @@ static struct relay *relay_of(struct role *r)
 	raise_descriptor_limit();
 	list_init(&relay->pools);
 	list_init(&relay->ca_stores);
+	list_init(&relay->unasked);
+	relay->dns = resolving_start(&relay->resolving, r);
 	uv_timer_init(relay->loop, &relay->grace);
 	relay->grace.data = relay;
 	uv_timer_init(relay->loop, &relay->sweep);
@@ -113,6 +118,24 @@ static void handle_upstream_test(void *ctx, struct channel *ch, const struct msg
 	probe_begin(relay_of(ctx), ch, m);
 }
 
+static void handle_tls_look(void *ctx, struct channel *ch, const struct msg_tls_look *m, int fd)
+{
+	look_begin(relay_of(ctx), ch, m);
+}
+
+static void handle_names_changed(void *ctx, struct channel *ch, const struct msg_names_changed *m, int fd)
+{
+	LIST_EACH_OF (struct pool, pool, &relay_of(ctx)->pools, in_relay)
+		if (pool->mx)
+			attempt_resolve_again(pool);
+}
+
+static void peer_up(struct role *r, struct channel *ch)
+{
+	resolving_peer_up(&relay_of(r)->resolving, ch);
+	questions_role_up(relay_of(r), channel_peer(ch));
+}
+
 static void peer_down(struct role *r, struct channel *ch)
 {
 	struct relay *relay = relay_of(r);
@@ -170,7 +193,11 @@ static void stop(struct role *r, uint64_t grace_ms)
 
 static void idle(struct role *r)
 {
+	struct channel *queue = role_peer(r, ROLE_QUEUE, 0);
+
 	uv_timer_stop(&relay_of(r)->grace);
+	if (queue)
+		ipc_send_drained(queue, &(struct msg_drained){ 0 }, -1);
 	role_stopped(r);
 }
 
@@ -191,12 +218,19 @@ static void stats(struct role *r)
 					       pool->failure ? ", last failure: " : "", pool->failure ? pool->failure : "");
 
 		if (pool->mx)
-			domains++;
+			domains += !pool->look;
 		else if (!pool->probe)
 			role_stat_of(r, METRIC_RELAY_UPSTREAM_CONNECTIONS, pool->name, pool->connections_n, text);
 	}
 	role_stat(r, METRIC_RELAY_DOMAINS, domains);
 	role_tally(r, METRIC_RELAY_TLS, &relay->tls_versions);
+	role_stat(r, METRIC_RELAY_TLS_RESUMED, relay->tls_resumed);
+	for (size_t i = 0; i < role_config(r)->tls_n; i++) {
+		const struct cfg_tls *entry = &role_config(r)->tls[i];
+
+		for (size_t k = 0; k < entry->destinations.n && entry->demand.require == TLS_REQUIRE_NONE; k++)
+			role_stat_of(r, METRIC_RELAY_TLS_EXCEPTION, entry->destinations.at[k], 1, S(""));
+	}
 	arena_fini(&a);
 }
 
@@ -205,7 +239,9 @@ static const struct ipc_handlers handlers = {
 	.deliver = handle_deliver,
 	.withdraw = handle_withdraw,
 	.settled = handle_settled,
+	.names_changed = handle_names_changed,
 	.upstream_test = handle_upstream_test,
+	.tls_look = handle_tls_look,
 };
 
 static const struct role_ops ops = {
@@ -213,6 +249,7 @@ static const struct role_ops ops = {
 	.configure = configure,
 	.apply = apply,
 	.abandon = nexthops_abandon,
+	.peer_up = peer_up,
 	.peer_down = peer_down,
 	.stop = stop,
 	.idle = idle,

@@ -10,6 +10,7 @@
 #include "posthouse/list.h"
 #include "posthouse/log.h"
 #include "posthouse/net.h"
+#include "posthouse/resolving.h"
 #include "posthouse/role.h"
 #include "posthouse/smtp_client.h"
 
@@ -34,13 +35,16 @@ struct relay_ops {
 	void (*probe_ended)(struct connection *c, bool open);
 	bool (*probe_sender)(struct connection *c); /* true: a sender is tried, and CLIENT_DONE follows */
 	void (*probe_heard)(struct connection *c, struct verdict v);
+	/* attempt.c: the policy of a candidate is decided, and the connection only looks */
+	void (*look_note)(struct connection *c);
 	/* downgrade.c, transfer.c */
 	void (*resume)(struct connection *c); /* the first pass is over */
 	/* pool.c */
 	void (*give)(struct connection *c, struct delivery *d); /* to an idle connection */
-	/* candidates.c, resolver.c */
+	/* candidates.c */
 	void (*found)(struct pool *pool, struct verdict v); /* OK: the candidates are known; else why there are none */
-	void (*resolver_changed)(struct pool *pool);
+	/* host_tlsa.c */
+	void (*tlsa_known)(struct connection *c); /* of its candidate */
 };
 
 struct relay {
@@ -52,16 +56,17 @@ struct relay {
 	struct hashtable deliveries; /* by their leases; including those whose result is not settled */
 	size_t waiting, running, connections;
 	struct tally tls_versions; /* of the sessions that were opened */
+	uint64_t tls_resumed;      /* those of them that resumed an earlier one */
 	uint64_t next_connection;
-	struct arena scratch;         /* texts of `configure` */
-	struct arena arena;           /* of the next line */
-	struct str dns_options, path; /* as configured; see nexthops.c */
+	struct arena scratch; /* texts of `configure` */
+	struct arena arena;   /* of the next line */
+	struct str path;      /* as configured; see nexthops.c */
 	struct arena own_arena;
 	struct str_list own;               /* the addresses of this machine, … */
 	uint64_t own_at;                   /* … read at this time */
-	struct stat resolv_conf;           /* the file when the resolver was set up … */
-	uint64_t resolv_conf_at;           /* … and when it was last checked */
-	struct dns *dns, *next_dns;        /* NULL: not opened yet; next_dns: prepared by `configure` */
+	struct resolving resolving;        /* questions to the role resolver, … */
+	struct dns *dns;                   /* … for these look-ups */
+	struct list unasked;               /* struct question: they wait for their role */
 	struct sockaddr_storage source[2]; /* IPv4, IPv6; family 0: none */
 	struct tls_context *old_tls;       /* NULL: not made yet */
 	struct host_status_slot host_status[HOST_STATUS_SLOTS];
@@ -69,6 +74,7 @@ struct relay {
 	uv_timer_t grace, sweep; /* sweep: frees the pools of domains that were looked up and got no mail */
 	bool stopping;
 	struct refused_probe *refused_probes; /* probe.c */
+	size_t probes_n, looks_n;             /* under way */
 };
 
 #endif

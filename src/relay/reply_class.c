@@ -282,6 +282,9 @@ struct meaning reply_class_session(struct place place, enum smtp_fault fault, st
 		/* RFC 3463 3.8: X.7 is about credentials; what else keeps us from a login passes, such as a provider of tokens
 		 * that does not answer */
 		m.actor = fault == FAULT_TLS || str_starts(str_from(v.enhanced, 2), S("7.")) ? ACTOR_ADMIN : ACTOR_NOBODY;
+		if (place.mx &&
+		    fault == FAULT_TLS) /* the server breaks the policy of its domain, and most often for a short time */
+			m.actor = ACTOR_NOBODY;
 	}
 	m.scope = SCOPE_HOP;
 	return m;

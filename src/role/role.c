@@ -4,14 +4,14 @@
 
 #include "arguments.h"
 #include "confine.h"
+#include "privileges.h"
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
+#include "posthouse/secret.h"
 #include "posthouse/units.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ struct role {
 	uint64_t started_at; /* ms UTC */
 	struct config *config, *next;
 	uint64_t next_generation;
-	bool started, starting, confined, stopping, stopped;
+	bool started, starting, outgrown, stopping, stopped;
 	struct busy busy;
 	uint64_t start_call; /* the call `configure` that is answered when the start is complete */
 	uv_timer_t working;
@@ -85,20 +85,22 @@ void *role_data(struct role *r)
 }
 
 /* ---- configuration ---- */
-/* Read the slice from its memfd. NULL: it cannot be decoded. */
+/* Read the slice from its memfd. NULL: it cannot be decoded. A file that is not mapped can shrink without harm. */
 static struct config *read_slice(enum role_id role, int fd)
 {
 	struct config *c = NULL;
 	struct stat st;
-	void *p;
+	size_t size;
+	char *bytes;
 
 	if (fstat(fd, &st) != 0 || st.st_size <= 0 || (uint64_t)st.st_size > SLICE_MAX)
 		return NULL;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	c = config_slice_decode(role, str_make(p, (size_t)st.st_size));
-	munmap(p, (size_t)st.st_size);
+	size = (size_t)st.st_size;
+	bytes = xmalloc(size);
+	if (pread(fd, bytes, size, 0) == st.st_size)
+		c = config_slice_decode(role, str_make(bytes, size));
+	wipe(bytes, size);
+	free(bytes);
 	return c;
 }
 
@@ -109,6 +111,8 @@ static struct verdict start_with(struct role *r, struct config *c)
 
 	r->config = c;
 	log_configure(c->log.format == LOG_FORMAT_JSON, (enum log_level)c->log.level);
+	if (role_facts[r->ops->id].can & CAN_START_EARLY)
+		confine(r->ops->id, c);
 	v = r->ops->start ? r->ops->start(r) : ok();
 	if (v.class == OK && !r->starting)
 		r->started = true;
@@ -176,20 +180,26 @@ static void handle_configure(void *ctx, struct channel *ch, const struct msg_con
 		ipc_send_configured(ch, &answer, -1);
 }
 
+/* master stops this process and starts another one, whose walls leave more open. */
+static void tell_outgrown(struct role *r, struct str reason)
+{
+	if (reason.n > 0 && !r->outgrown && !r->stopping)
+		ipc_send_outgrown(r->master, &(struct msg_outgrown){ .reason = reason }, -1);
+	r->outgrown = r->outgrown || reason.n > 0;
+}
+
 static void handle_apply(void *ctx, struct channel *ch, const struct msg_apply *m, int fd)
 {
 	struct role *r = ctx;
 	struct msg_ready ready = { .generation = m->generation };
+	struct arena a = { 0 };
 	struct config *old = NULL;
 
 	if (!r->started || m->generation != r->next_generation) {
 		channel_close(ch, "apply without configure");
 		return;
 	}
-	if (!r->confined) {
-		confine(r->ops->id);
-		r->confined = true;
-	}
+	confine(r->ops->id, r->config);
 	if (r->next) {
 		old = r->config;
 		r->config = r->next;
@@ -200,6 +210,9 @@ static void handle_apply(void *ctx, struct channel *ch, const struct msg_apply *
 		r->ops->apply(r);
 	config_free(old);
 	ipc_send_ready(ch, &ready, -1);
+	if (old)
+		tell_outgrown(r, confine_lack(&a, r->config));
+	arena_fini(&a);
 }
 
 static void handle_abandon(void *ctx, struct channel *ch, const struct msg_abandon *m, int fd)
@@ -232,9 +245,9 @@ static void on_peer_closed(void *ctx, struct channel *ch, const char *reason)
 
 	if (*slot == ch) {
 		*slot = NULL;
-		/* master logs an error when a role dies; here the cause can also be a stop */
-		log_debug(NULL, "role.disconnected", kv("peer", role_name(channel_peer(ch))),
-			  kv("peer_index", channel_peer_index(ch)), kv("reason", reason));
+		/* master logs an error when a role dies; here the cause can also be a stop, or a peer that breaks the rules */
+		log_at(channel_end(ch) == CHANNEL_BROKEN ? LOG_WARNING : LOG_DEBUG, NULL, "role.disconnected",
+		       kv("peer", role_name(channel_peer(ch))), kv("peer_index", channel_peer_index(ch)), kv("reason", reason));
 		if (r->ops->peer_down)
 			r->ops->peer_down(r, ch);
 		tell_loss(r, ch, reason);
@@ -257,6 +270,7 @@ static void handle_connect(void *ctx, struct channel *ch, const struct msg_conne
 					 .self_index = r->index,
 					 .peer_index = (unsigned)m->index,
 					 .incarnation = r->incarnation,
+					 .peer_incarnation = m->incarnation,
 					 .handlers = &r->handlers,
 					 .takes = takes_messages,
 					 .on_closed = on_peer_closed,
@@ -295,7 +309,12 @@ static void handle_listener(void *ctx, struct channel *ch, const struct msg_list
 /* ---- life ---- */
 static void handle_ping(void *ctx, struct channel *ch, const struct msg_ping *m, int fd)
 {
+	struct role *r = ctx;
+	struct arena a = { 0 };
+
 	ipc_send_pong(ch, &(struct msg_pong){ .call = m->call }, -1);
+	tell_outgrown(r, confine_moved(&a));
+	arena_fini(&a);
 	log_settle(false);
 }
 
@@ -386,6 +405,7 @@ struct figures *role_figures(struct role *r)
 	if (r->ops->stats)
 		r->ops->stats(r);
 	figures_process(&r->figures, r->started_at);
+	confine_figures(&r->figures);
 	return &r->figures;
 }
 
@@ -395,24 +415,14 @@ static void handle_stats(void *ctx, struct channel *ch, const struct msg_stats *
 }
 
 /* ---- start ---- */
-/* Ctrl-C at a terminal and SIGTERM of a service manager reach all processes of the group; only master acts on them. SIGXFSZ is
- * ignored so that a limit on the size of files (ulimit -f) is an error of write(), as a full disk is. */
-static void ignore_signals(void)
-{
-	static const int ignored[] = { SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGXFSZ };
-
-	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
-		signal(ignored[i], SIG_IGN);
-}
-
 int role_main(int argc, char **argv, const struct role_ops *ops)
 {
 	struct role *r = &frame;
 	struct channel_config master = { .self = ops->id, .peer = ROLE_MASTER, .on_closed = on_master_closed, .ctx = r };
 
 	read_arguments(argc, argv, &r->index, &r->incarnation);
-	confine_early();
-	ignore_signals();
+	privileges_begin();
+	figures_begin();
 	log_setup(role_name(ops->id), role_facts[ops->id].instances == PER_WORKER ? (int)r->index : -1);
 	r->ops = ops;
 	r->started_at = clock_now_ms();

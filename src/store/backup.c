@@ -164,7 +164,7 @@ void run_backup_begin(struct writer *w, struct request *r)
 				  arena_printf(&r->arena,
 					       "there is no room for a copy of %llu MB: queue.min_free has to stay free "
 					       "on the disk",
-					       (unsigned long long)(w->presence.bytes / MIB + 1)));
+					       (unsigned long long)w->presence.bytes / MIB + 1));
 	else
 		w->host.spool.in_backup = true;
 }

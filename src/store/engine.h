@@ -91,6 +91,7 @@ struct spool {
 	struct id_array missing;  /* messages whose file was not found when it was to be read */
 	bool in_backup;           /* no file of a message is removed, since a copy of the rows can name it */
 	struct id_array kept;     /* what is removed afterwards */
+	bool without_leases;      /* the log says that the file system knows none */
 };
 
 /* Room on the disk (disk_space.c). */

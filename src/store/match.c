@@ -42,11 +42,11 @@ static struct address_pattern read_pattern(struct arena *a, struct str text)
 		return p;
 	if (at == folded.n) {
 		p.either = true;
-		p.local = folded;
+		p.local = address_bare_local(folded);
 		p.domain = text_folded(a, domain_canonical(a, text));
 		return p;
 	}
-	p.local = str_head(folded, at);
+	p.local = address_bare_local(str_head(folded, at));
 	p.domain = str_from(folded, at + 1);
 	if (p.domain.n > 1 && p.domain.p[0] == '.') /* "@.b": all below b, as in the configuration */
 		p.domain = arena_printf(a, "*%.*s", STR_ARG(p.domain));
@@ -99,7 +99,7 @@ static bool address_fits(const struct address_pattern *p, struct arena *a, struc
 		return true;
 	if (address.n == 0 || p->null_sender)
 		return address.n == 0 && p->null_sender;
-	folded = text_folded(a, address);
+	folded = text_folded(a, address_with_canonical_domain(a, address));
 	local = address_local(folded);
 	domain = address_domain(folded);
 	if (p->either)
@@ -121,7 +121,7 @@ bool recipient_fits(const struct matcher *m, struct arena *a, struct str address
 	if (address_fits(&m->recipient, a, address))
 		return true;
 	first = orcpt_address(a, orcpt);
-	return first.n > 0 && address_fits(&m->recipient, a, address_with_canonical_domain(a, first));
+	return first.n > 0 && address_fits(&m->recipient, a, first);
 }
 
 static bool subject_fits(const struct matcher *m, struct arena *a, struct str subject)

@@ -10,7 +10,7 @@ static const char *state_words(const struct session *s)
 {
 	if (s->state < SESSION_COMMAND)
 		return "connecting";
-	if (s->state == SESSION_LOGIN || s->state == SESSION_AUTHORIZING || s->state == SESSION_LOGIN_DELAY)
+	if (s->state == SESSION_LOGIN || s->state == SESSION_LOGIN_DELAY)
 		return "logging in";
 	if (s->state == SESSION_WAITING)
 		return "waits for an answer";

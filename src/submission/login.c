@@ -1,15 +1,12 @@
-/* login.c - AUTH of a session: the login role knows passwords and mechanisms, queue counts failures and says what the client
- * hears.
+/* login.c - AUTH of a session: the login role knows passwords and mechanisms, and asks queue, which counts failures and says what
+ * the client hears.
  *
- * In the order they happen: session_on_auth, (session_on_auth_response), begin_login, on_login_reply, (next_step),
- * begin_authorization, session_authorize, on_authorized. A queue that dies meanwhile is waited for. */
+ * In the order they happen: session_on_auth, (session_on_auth_response), begin_login, on_login_reply, (next_step). */
 #include "session.h"
 
-#define USER_MAX 1024  /* bytes of a name that are read; no login is longer */
-#define AWAY_MS  10000 /* how long a login waits for a new queue */
+#define USER_MAX 1024 /* bytes of a name that are read; no login is longer */
 
 static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_reply *m, int fd);
-static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd);
 
 /* The reply to every refused login, whatever the reason is: it must not tell whether the name exists. */
 static const struct verdict wrong = { PERM, 535, S("5.7.8"), S("Authentication failed") };
@@ -109,86 +106,13 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e)
 	}
 }
 
-/* The back-end has decided. Queue, which counts failures, decides about the reply to the client. */
-static void begin_authorization(struct session *s, const struct msg_login_reply *reply)
-{
-	s->auth_pending_login = arena_str(&s->arena, reply->login);
-	s->auth_pending_device = arena_str(&s->arena, reply->device);
-	s->auth_pending_stamp = reply->stamp;
-	s->repeated = reply->repeated;
-	s->tried = arena_str(&s->arena, reply->tried);
-	s->refusal = reply->verdict.class == OK          ? ok()
-		     : reply->verdict.code == wrong.code ? wrong
-							 : verdict_keep(&s->arena, reply->verdict);
-	s->final = arena_str(&s->arena, reply->challenge);
-	session_enter(s, SESSION_AUTHORIZING);
-	session_set_timer(s, AWAY_MS);
-	session_authorize(s);
-}
-
-void session_authorize(struct session *s)
-{
-	struct msg_authenticated m = { .session = s->log.session,
-				       .login = s->auth_pending_login,
-				       .device = s->auth_pending_device,
-				       .mechanism = s->mechanism,
-				       .success = s->refusal.class == OK,
-				       .repeated = s->repeated };
-
-	if (s->state != SESSION_AUTHORIZING || s->call != 0)
-		return;
-	s->authorize_generation = s->sub->queue_generation;
-	s->call = ipc_call_authenticated(submission_queue(s->sub), &m, -1, on_authorized, s);
-}
-
-/* Queue did not answer: the client does not learn whether its password was right. */
-void session_give_up_authorization(struct session *s)
-{
-	ipc_cancel(s->call);
-	s->call = 0;
-	log_warning(&s->log, "login.unavailable", kv("reason", "queue is away"));
-	session_reply(s, unavailable);
-}
-
-static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_reply *m, int fd)
-{
-	struct session *s = ctx;
-
-	s->call = 0;
-	if (m != NULL && m->verdict.class == OK && m->verdict.code == 334) {
-		s->answer = ANSWER_STEP;
-		session_reply(s, ok_text(334, S(""), m->challenge));
-		return;
-	}
-	if (m == NULL)
-		session_end_login(s); /* the login role can still be busy with it */
-	s->login_generation = 0;
-	if (m == NULL || m->verdict.class == TEMP || (m->verdict.class == OK && m->login.n == 0)) {
-		log_warning(&s->log, "login.unavailable", kv("reason", m == NULL ? v.text : m->verdict.text));
-		session_reply(s, unavailable);
-		return;
-	}
-	begin_authorization(s, m);
-}
-
-void session_present_login(struct session *s)
-{
-	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
-	struct msg_login_present m = { .session = s->log.session, .login = s->login, .device = s->device, .stamp = s->stamp };
-
-	if (login != NULL && (s->stamp != 0 || s->listed || s->local) && s->state != SESSION_CLOSING)
-		ipc_send_login_present(login, &m, -1);
-}
-
 /* The client is logged in: from now on the session uses this login, also that of a listed host. A mechanism with a last message
  * of its own (SCRAM) sends it before the 235. It reveals that the password was right, so it has waited for queue. */
 static void log_in(struct session *s)
 {
-	s->login = s->auth_pending_login;
-	s->device = s->auth_pending_device;
+	s->login = s->vouched.login;
+	s->device = s->vouched.device;
 	s->listed = false;
-	s->stamp = s->auth_pending_stamp;
-	session_present_login(s); /* the password can have changed since it was checked */
 	s->sub->logins++;
 	stream_secrets_over(s->conn);
 	log_debug(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
@@ -206,10 +130,20 @@ void session_end_login_delay(struct session *s)
 		session_reply(s, s->refusal);
 }
 
-/* Accepted, perhaps after a delay: then somebody in the same network is guessing passwords of this login. */
-static void let_in(struct session *s, const struct msg_authorized *m)
+void session_vouch(struct session *s, struct str login, struct str device, uint64_t reserving, struct str ticket)
 {
-	s->reserving = m->reserving;
+	s->vouched.login = arena_str(&s->arena, login);
+	s->vouched.device = arena_str(&s->arena, device);
+	s->vouched.ticket = arena_str(&s->arena, ticket);
+	s->reserving = reserving;
+}
+
+/* Accepted, perhaps after a delay: then somebody in the same network is guessing passwords of this login. */
+static void let_in(struct session *s, const struct msg_login_reply *m)
+{
+	session_vouch(s, m->login, m->device, m->reserving, m->ticket);
+	s->refusal = ok();
+	s->final = arena_str(&s->arena, m->challenge);
 	if (m->delay_ms == 0) {
 		log_in(s);
 		return;
@@ -219,63 +153,47 @@ static void let_in(struct session *s, const struct msg_authorized *m)
 }
 
 /* Refused: the answer is delayed, so that guessing takes time. Nothing is read from the client meanwhile. */
-static void refuse(struct session *s, struct verdict v, uint64_t delay_ms)
+static void refuse(struct session *s, const struct msg_login_reply *m)
 {
+	struct verdict v = m->verdict.code == wrong.code ? wrong : m->verdict;
+
 	s->sub->logins_failed++;
-	log_warning(&s->log, "login.failed", kv("client", stream_peer_address(s->conn)), kv("login", s->auth_pending_login),
+	log_warning(&s->log, "login.failed", kv("client", stream_peer_address(s->conn)), kv("login", m->login),
 		    kv("mechanism", s->mechanism), kv("reply", v.text));
 	s->refusal = verdict_keep(&s->arena, v);
 	session_enter(s, SESSION_LOGIN_DELAY);
-	session_set_timer(s, delay_ms > s->policy->login_delay_ms ? delay_ms : s->policy->login_delay_ms);
+	session_set_timer(s, m->delay_ms > s->policy->login_delay_ms ? m->delay_ms : s->policy->login_delay_ms);
 }
 
-/* A repeated password counts once: login remembers that queue has counted it. */
-static void tell_counted(struct session *s, uint64_t counted)
-{
-	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
-
-	if (login != NULL && counted != 0 && s->tried.n > 0)
-		ipc_send_login_counted(login, &(struct msg_login_counted){ .tried = s->tried, .counted = counted }, -1);
-	s->tried = S("");
-}
-
-static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd)
+static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_reply *m, int fd)
 {
 	struct session *s = ctx;
 
 	s->call = 0;
-	if (m != NULL)
-		tell_counted(s, m->counted);
-	if (m == NULL && submission_queue(s->sub) != NULL && s->authorize_generation == s->sub->queue_generation) {
-		session_give_up_authorization(s); /* the same queue is silent */
-	} else if (m == NULL) {                   /* ask the next queue: when it connects, or now when it is there already */
-		if (s->authorize_generation != s->sub->queue_generation)
-			session_authorize(s);
-	} else if (m->verdict.class == PERM && s->refusal.class != OK) {
-		refuse(s, s->refusal,
-		       m->delay_ms); /* no answer of the mechanism (501), or a wrong password: the reply of the login role */
-	} else if (m->verdict.class != OK) {
-		refuse(s, m->verdict, m->delay_ms);
-	} else if (s->refusal.class != OK) {
-		refuse(s, s->refusal, m->delay_ms); /* a failure is never OK, whatever queue says */
-	} else {
+	if (m != NULL && m->verdict.class == OK && m->verdict.code == 334) {
+		s->answer = ANSWER_STEP;
+		session_reply(s, ok_text(334, S(""), m->challenge));
+		return;
+	}
+	if (m == NULL)
+		session_end_login(s); /* the login role can still be busy with it */
+	s->login_generation = 0;
+	if (m == NULL || !m->judged || (m->verdict.class == OK && m->login.n == 0)) {
+		log_warning(&s->log, "login.unavailable", kv("reason", m == NULL ? v.text : m->verdict.text));
+		session_reply(s, unavailable);
+	} else if (m->verdict.class == OK) {
 		let_in(s, m);
+	} else {
+		refuse(s, m);
 	}
 }
 
-void sessions_present_logins(struct submission *sub)
-{
-	LIST_EACH (i, &sub->sessions)
-		session_present_login(CONTAINER_OF(i, struct session, link));
-}
-
-void session_on_login_over(struct submission *sub, uint64_t session)
+void session_on_over(struct submission *sub, uint64_t session)
 {
 	LIST_EACH_OF (struct session, s, &sub->sessions, link) {
 		if (s->log.session != session)
 			continue;
-		if (s->stamp != 0 || s->listed || s->local)
-			session_expel(s);
+		session_expel(s);
 		return;
 	}
 }

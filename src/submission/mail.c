@@ -73,6 +73,8 @@ static struct verdict choose_sender(struct session *s, struct arena *a, struct s
 		*sender_out = device->sender;
 		return ok();
 	}
+	if (s->report && address.n > 0)
+		return perm(550, S("5.7.1"), S("A report has the null sender"));
 	if (s->local && address.n > 0) {
 		address = local_sender(c, a, &s->user_here, address);
 		if (address.n == 0)

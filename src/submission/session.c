@@ -12,9 +12,9 @@
 
 static void on_timer_closed(uv_handle_t *h);
 
-static const char *const state_names[SESSION_STATES] = { "new",         "proxy",       "admission", "hello",       "tls",
-							 "command",     "turn",        "login",     "authorizing", "login_delay",
-							 "error_delay", "reservation", "spooling",  "waiting",     "closing" };
+static const char *const state_names[SESSION_STATES] = { "new",         "proxy",    "admission", "hello",       "tls",
+							 "command",     "turn",     "login",     "login_delay", "error_delay",
+							 "reservation", "spooling", "waiting",   "closing" };
 
 void session_enter(struct session *s, enum session_state state)
 {
@@ -24,12 +24,11 @@ void session_enter(struct session *s, enum session_state state)
 		[SESSION_ADMISSION] = FROM(NEW) | FROM(PROXY),
 		[SESSION_HELLO] = FROM(ADMISSION) | FROM(COMMAND),
 		[SESSION_TLS] = FROM(HELLO),
-		[SESSION_COMMAND] = FROM(NEW) | FROM(ADMISSION) | FROM(TLS) | FROM(TURN) | FROM(LOGIN) | FROM(AUTHORIZING) |
-				    FROM(LOGIN_DELAY) | FROM(ERROR_DELAY) | FROM(RESERVATION) | FROM(SPOOLING) | FROM(WAITING),
+		[SESSION_COMMAND] = FROM(NEW) | FROM(ADMISSION) | FROM(TLS) | FROM(TURN) | FROM(LOGIN) | FROM(LOGIN_DELAY) |
+				    FROM(ERROR_DELAY) | FROM(RESERVATION) | FROM(SPOOLING) | FROM(WAITING),
 		[SESSION_TURN] = FROM(COMMAND),
 		[SESSION_LOGIN] = FROM(COMMAND),
-		[SESSION_AUTHORIZING] = FROM(LOGIN),
-		[SESSION_LOGIN_DELAY] = FROM(AUTHORIZING),
+		[SESSION_LOGIN_DELAY] = FROM(LOGIN),
 		[SESSION_ERROR_DELAY] = FROM(COMMAND),
 		[SESSION_RESERVATION] = FROM(COMMAND),
 		[SESSION_SPOOLING] = FROM(COMMAND),
@@ -110,7 +109,6 @@ void session_dismiss(struct session *s, struct verdict v, const char *reason)
 		return;
 	}
 	s->expelled = waits;
-	s->stamp = 0;
 	if (waits) { /* and no command after it is taken */
 		smtp_server_shut(s->smtp, v, false);
 		s->ended_for = reason;
@@ -181,7 +179,7 @@ void session_close(struct session *s, struct str reason, bool finish)
 	if (s->tx != NULL)
 		transaction_leave(s->tx);
 	s->tx = NULL;
-	leave_queue(s);
+	leave_queue(s); /* unless the transaction goes on: queue knows the session until it is answered */
 	if (s->opened)
 		log_end(s, reason, shown);
 	list_remove(&s->turn);

@@ -15,8 +15,7 @@ enum session_state {
 	SESSION_TLS,         /* the handshake */
 	SESSION_COMMAND,     /* events are taken from the SMTP machine, or the client is awaited */
 	SESSION_TURN,        /* the session has used its share of this round of the loop */
-	SESSION_LOGIN,       /* the login role is asked */
-	SESSION_AUTHORIZING, /* queue is asked, which counts failures and decides */
+	SESSION_LOGIN,       /* the login role is asked, and asks queue */
 	SESSION_LOGIN_DELAY, /* a refusal is held back, and an acceptance while the login is being guessed */
 	SESSION_ERROR_DELAY, /* replies are held back from a client that makes error after error */
 	SESSION_RESERVATION, /* queue is asked whether the limits allow one more message or recipient */
@@ -51,6 +50,7 @@ struct session {
 	bool old_tls;      /* a listed host: TLS by policy->legacy */
 	bool listed;       /* a listed host that has not logged in: see devices in the configuration */
 	bool local;        /* a user of this machine, who is `user_here` */
+	bool report;       /* of them: pickup, with a report about a file */
 	bool opened;       /* session.opened is in the log */
 	bool advancing;    /* session_advance() is at work */
 	bool held;         /* the stream keeps input that we have not taken */
@@ -67,22 +67,21 @@ struct session {
 	uint64_t queue_generation; /* of the queue that counts this session; 0 = none does */
 	uint64_t login_generation; /* of the login process with which an exchange is under way; 0 = none is */
 	uint64_t call;
-	struct str mechanism, login, device;                /* login: "" before */
-	struct str auth_pending_login, auth_pending_device; /* while queue decides */
+	struct str mechanism, login, device; /* login: "" before */
+	struct {
+		struct str login, device; /* as queue has them: before `login` where the client waits for its answer */
+		struct str ticket;        /* the proof for the next queue; "": nobody is logged in */
+	} vouched;
 	enum {
 		ANSWER_STEP,
 		ANSWER_FIRST,
 		ANSWER_USER,
 		ANSWER_PASSWORD
-	} answer;                           /* what the client's next response in AUTH will be */
-	struct secret user;                 /* the name of a LOGIN exchange, until the password has come */
-	uint64_t auth_pending_stamp, stamp; /* of the password, see messages.def; 0: none */
-	uint64_t repeated;                  /* how the tried password was counted before, see messages.def */
-	struct str tried;                   /* identifies the tried password, see messages.def */
-	struct str final;                   /* last message of the mechanism: the client gets it when queue has agreed */
+	} answer;           /* what the client's next response in AUTH will be */
+	struct secret user; /* the name of a LOGIN exchange, until the password has come */
+	struct str final;   /* last message of the mechanism: the client gets it when queue has agreed */
 	bool final_said;
-	uint64_t authorize_generation; /* of the queue that was asked */
-	struct verdict refusal;        /* what a delayed login will hear */
+	struct verdict refusal; /* what a delayed login will hear */
 	uint64_t reserving;
 	struct buf helo; /* only where it is to be shown */
 
@@ -134,6 +133,9 @@ void session_cut(struct session *s);
 /* A client has connected. */
 void session_accept(void *door, int fd);
 
+/* Are there so many sessions that another client is not even told why it is refused? */
+bool session_is_full(const struct submission *sub);
+
 /* The same for a user of this machine whose file pickup hands over; the first message gets this id and token, unless id is 0. */
 void session_accept_for(struct door *door, int fd, const struct msg_local_client *m);
 
@@ -169,10 +171,9 @@ bool session_device(const struct session *s, const struct cfg_device **device_ou
 void session_begin(struct session *s);
 
 /* ---- session_local.c ---- */
-/* The client of a Unix socket: the kernel says which user it is, login which login that has. */
-void session_admit_local(struct session *s, uint64_t uid);
-/* The user at the other end of the socket. False: the kernel does not say. */
-bool session_local_user(int fd, uint64_t *uid_out);
+/* The client of a Unix socket: login asks the kernel which user it is, and knows which login that has. `pass`: of a client that
+ * pickup has brought, else "". */
+void session_admit_local(struct session *s, struct str pass);
 
 /* ---- session_tls.c ---- */
 void session_expect_handshake(struct session *s);
@@ -186,16 +187,13 @@ void session_tls_numbers(const struct session *s, uint64_t *version_out, uint64_
 /* ---- login.c ---- */
 void session_on_auth(struct session *s, const struct smtp_event *e);
 void session_on_auth_response(struct session *s, const struct smtp_event *e);
-void session_authorize(struct session *s);             /* ask queue, unless it is asked or need not be */
-void session_give_up_authorization(struct session *s); /* its time is over */
 void session_end_login_delay(struct session *s);
 
-/* To the login role, which knows when the password changes, or the login of a listed host or a local user is locked. */
-void session_present_login(struct session *s);
+/* queue has agreed that this login is that of the session; the texts are copied. */
+void session_vouch(struct session *s, struct str login, struct str device, uint64_t reserving, struct str ticket);
 
-/* The login role asks which logins and passwords are in use, and tells when the password of a session is not valid any more. */
-void sessions_present_logins(struct submission *sub);
-void session_on_login_over(struct submission *sub, uint64_t session);
+/* The password of a session is not valid any more, or its login is locked: queue takes nothing from it, and it ends. */
+void session_on_over(struct submission *sub, uint64_t session);
 
 /* ---- admin.c ---- */
 void sessions_list(struct submission *sub, struct channel *ch, const struct msg_session_page *m);

@@ -91,20 +91,20 @@ static bool comes_by_proxy(const struct session *s)
 	       networks_contain(&c->listen[s->door->listen].proxy_protocol, stream_peer_address(s->conn));
 }
 
+bool session_is_full(const struct submission *sub)
+{
+	return sub->sessions_n >= sub->policy->sessions + SPARE_SESSIONS;
+}
+
 void session_accept(void *ctx, int fd)
 {
 	struct door *door = ctx;
 	struct verdict room = check_room(door);
 	bool is_local = door->listen == LISTEN_LOCAL;
 	struct session *s;
-	uint64_t uid = 0;
 
-	if (door->sub->sessions_n >= door->sub->policy->sessions + SPARE_SESSIONS) {
+	if (session_is_full(door->sub)) {
 		refusals_note(door->sub, S("unknown"), S("far too many connections"));
-		close(fd);
-		return;
-	}
-	if (is_local && !session_local_user(fd, &uid)) {
 		close(fd);
 		return;
 	}
@@ -114,7 +114,7 @@ void session_accept(void *ctx, int fd)
 	if (room.class != OK)
 		session_refuse(s, room, false);
 	else if (is_local)
-		session_admit_local(s, uid);
+		session_admit_local(s, S(""));
 	else if (comes_by_proxy(s))
 		session_expect_proxy(s);
 	else
@@ -133,7 +133,7 @@ void session_accept_for(struct door *door, int fd, const struct msg_local_client
 	if (room.class != OK)
 		session_refuse(s, room, false);
 	else
-		session_admit_local(s, m->uid);
+		session_admit_local(s, m->pass);
 }
 
 static void on_drain(void *ctx, struct stream *st)
@@ -188,7 +188,6 @@ void session_on_timeout(struct session *s)
 	case SESSION_PROXY: session_close(s, S("no PROXY header came"), false); break;
 	case SESSION_HELLO:
 	case SESSION_TLS: session_close(s, S("TLS handshake took too long"), false); break;
-	case SESSION_AUTHORIZING: session_give_up_authorization(s); break;
 	case SESSION_LOGIN_DELAY: session_end_login_delay(s); break;
 	case SESSION_ERROR_DELAY:
 		session_enter(s, SESSION_COMMAND);

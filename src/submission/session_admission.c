@@ -1,7 +1,7 @@
 /* session_admission.c - the door: who the client is (PROXY header), whether queue lets it in, whether it is a listed host.
  *
  * In the order they happen: session_expect_proxy, session_on_proxy_bytes, session_ask_admission, on_admitted, ask_for_device,
- * on_host_checked, on_device_authorized, begin. queue counts connections and failed logins; while it is away clients are
+ * on_host_checked, session_begin. queue counts connections and failed logins; while it is away clients are
  * served without, and it is told of them (`present`) when it is back. */
 #include "session.h"
 
@@ -13,7 +13,6 @@
 #define REFUSED_MS  10000
 
 static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *m, int fd);
-static void on_device_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd);
 
 /* ---- PROXY ---- */
 void session_expect_proxy(struct session *s)
@@ -113,34 +112,34 @@ void session_begin(struct session *s)
 	s->sub->ops->advance(s);
 }
 
-/* Queue counts the host as a device of the login. */
+/* login has looked who is at the other end, and queue counts the host as a device of the login. */
 static void on_host_checked(void *ctx, struct verdict v, const struct msg_host_checked *m, int fd)
 {
 	struct session *s = ctx;
-	struct msg_authenticated ask = {
-		.session = s->log.session, .mechanism = S("DEVICE"), .success = 1, .login = s->login, .device = s->device
-	};
 
 	s->call = 0;
-	if (m != NULL && m->verdict.class == OK)
-		s->call = ipc_call_authenticated(submission_queue(s->sub), &ask, -1, on_device_authorized, s);
-	else
+	if (m == NULL || m->verdict.class != OK) {
 		session_refuse(s, m != NULL ? m->verdict : temp(421, S("4.7.0"), S("Hosts cannot be checked now, try again")),
 			       false);
+		return;
+	}
+	session_vouch(s, m->login, m->device, m->reserving, m->ticket);
+	s->login = s->vouched.login;
+	s->device = s->vouched.device;
+	session_begin(s);
 }
 
 /* A listed host uses the login of its entry, unless that is locked. */
 static void ask_for_device(struct session *s, const struct cfg_device *device)
 {
 	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
+	struct msg_host_check m = { .session = s->log.session, .client = stream_peer_address(s->conn) };
 
 	s->listed = true;
 	s->old_tls = device->tls != DEVICE_TLS_MODERN;
 	s->mechanism = S("DEVICE");
-	s->login = arena_str(&s->arena, device->user);
-	s->device = arena_printf(&s->arena, "@%.*s", STR_ARG(stream_peer_address(s->conn)));
 	smtp_server_trust(s->smtp, device->tls != DEVICE_TLS_NONE);
-	s->call = ipc_call_host_check(login, &(struct msg_host_check){ .login = s->login }, -1, on_host_checked, s);
+	s->call = ipc_call_host_check(login, &m, stream_descriptor(s->conn), on_host_checked, s);
 }
 
 static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *m, int fd)
@@ -157,19 +156,6 @@ static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *
 	} else {
 		session_begin(s);
 	}
-}
-
-static void on_device_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd)
-{
-	struct session *s = ctx;
-
-	s->call = 0;
-	if (m != NULL && m->verdict.class != OK) {
-		session_refuse(s, m->verdict, false);
-		return;
-	}
-	s->reserving = m != NULL ? m->reserving : 0; /* submit checks in any case */
-	session_begin(s);
 }
 
 bool session_device(const struct session *s, const struct cfg_device **device_out, struct verdict *v_out)
@@ -192,14 +178,17 @@ bool session_device(const struct session *s, const struct cfg_device **device_ou
 void sessions_on_queue_up(struct submission *sub)
 {
 	LIST_EACH_OF (struct session, s, &sub->sessions, link) {
-		struct msg_present m = {
-			.session = s->log.session, .client = stream_peer_address(s->conn), .login = s->login, .device = s->device
-		};
+		struct msg_present m = { .session = s->log.session };
 
 		if (s->state == SESSION_CLOSING || s->state == SESSION_NEW || s->state == SESSION_PROXY)
 			continue;
+		m.client = stream_peer_address(s->conn);
+		if (s->vouched.ticket.n > 0) {
+			m.login = s->vouched.login;
+			m.device = s->vouched.device;
+			m.ticket = s->vouched.ticket;
+		}
 		s->queue_generation = sub->queue_generation;
 		ipc_send_present(submission_queue(sub), &m, -1);
-		session_authorize(s);
 	}
 }

@@ -1,65 +1,58 @@
-/* session_local.c - the session of a user of this machine: no TLS, no password, because the kernel says who it is.
+/* session_local.c - the session of a user of this machine: no TLS, no password, because the kernel says who it is: not to this
+ * role, which passes the connection to login.
  *
- * In the order they happen: session_local_user, session_admit_local, on_local_user, on_authorized, session_begin. */
+ * In the order they happen: session_admit_local, on_local_user, session_begin. */
 #include "session.h"
 
-#include <sys/socket.h>
-
 static void on_local_user(void *ctx, struct verdict v, const struct msg_local_user_is *m, int fd);
-static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd);
 
-bool session_local_user(int fd, uint64_t *uid_out)
+/* queue knows the session before login names it there. It counts it without being asked whether it is allowed: it has no address
+ * that could be banned. */
+static void present(struct session *s)
 {
-	struct ucred who;
-	socklen_t n = sizeof who;
+	struct channel *queue = submission_queue(s->sub);
+	struct msg_present m = { .session = s->log.session, .client = stream_peer_address(s->conn) };
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0)
-		return false;
-	*uid_out = who.uid;
-	return true;
+	if (queue == NULL)
+		return; /* the next one hears of all sessions */
+	s->queue_generation = s->sub->queue_generation;
+	ipc_send_present(queue, &m, -1);
 }
 
 /* A name without a domain is one of this machine, as local_name() knows them. */
-void session_admit_local(struct session *s, uint64_t uid)
+void session_admit_local(struct session *s, struct str pass)
 {
-	struct msg_local_user m = { .uid = uid };
+	struct msg_local_user m = { .session = s->log.session, .pass = pass };
 
 	s->local = true;
-	s->user_here.uid = uid;
 	s->smtp_config.mechanisms = S("");
 	s->smtp_config.auth_equals = false;
 	s->smtp_config.can_starttls = false;
 	s->smtp_config.domain = S("localhost");
 	smtp_server_trust(s->smtp, false);
 	session_enter(s, SESSION_ADMISSION);
-	s->call = ipc_call_local_user(role_peer(s->sub->role, ROLE_LOGIN, 0), &m, -1, on_local_user, s);
+	present(s);
+	s->call = ipc_call_local_user(role_peer(s->sub->role, ROLE_LOGIN, 0), &m, stream_descriptor(s->conn), on_local_user, s);
 }
 
 static void keep_user(struct session *s, const struct msg_local_user_is *m)
 {
+	session_vouch(s, m->login, S(LOCAL_DEVICE), m->reserving, m->ticket);
+	s->report = m->report;
+	s->user_here.uid = m->uid;
 	s->user_here.name = arena_str(&s->arena, m->name);
-	s->user_here.login = arena_str(&s->arena, m->login);
+	s->user_here.login = s->vouched.login;
 	s->user_here.sender = arena_str(&s->arena, m->sender);
 	s->system_users = arena_str(&s->arena, m->system_users);
 	s->mechanism = S("LOCAL");
-	s->login = s->user_here.login;
-	s->device = S(LOCAL_DEVICE);
+	s->login = s->vouched.login;
+	s->device = s->vouched.device;
 }
 
-/* queue counts the session without being asked whether it is allowed: it has no address that could be banned. */
-static void ask_queue(struct session *s)
+/* Is it the user who is refused, rather than one more session? */
+static bool is_about_user(const struct msg_local_user_is *m)
 {
-	struct channel *queue = submission_queue(s->sub);
-	struct msg_present present = { .session = s->log.session, .client = stream_peer_address(s->conn) };
-	struct msg_authenticated m = {
-		.session = s->log.session, .login = s->login, .device = s->device, .mechanism = s->mechanism, .success = 1
-	};
-
-	if (queue != NULL && s->queue_generation != s->sub->queue_generation) {
-		s->queue_generation = s->sub->queue_generation;
-		ipc_send_present(queue, &present, -1);
-	}
-	s->call = ipc_call_authenticated(queue, &m, -1, on_authorized, s);
+	return m->verdict.class == PERM || m->login.n == 0;
 }
 
 static void on_local_user(void *ctx, struct verdict v, const struct msg_local_user_is *m, int fd)
@@ -71,27 +64,13 @@ static void on_local_user(void *ctx, struct verdict v, const struct msg_local_us
 		session_refuse(s, temp(421, S("4.3.0"), S("Nobody knows users now, try again later")), false);
 		return;
 	}
-	if (m->verdict.class != OK) {
-		log_warning(&s->log, "local.refused", kv("uid", s->user_here.uid), kv("user", m->name), kv("login", m->login),
+	if (m->verdict.class != OK && is_about_user(m))
+		log_warning(&s->log, "local.refused", kv("uid", m->uid), kv("user", m->name), kv("login", m->login),
 			    kv("reason", m->verdict.text));
+	if (m->verdict.class != OK) {
 		session_refuse(s, m->verdict, false);
 		return;
 	}
 	keep_user(s, m);
-	ask_queue(s);
-}
-
-/* Without an answer of queue the session begins, as that of a listed host does: queue judges the message when it is submitted. */
-static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd)
-{
-	struct session *s = ctx;
-
-	s->call = 0;
-	if (m != NULL && m->verdict.class != OK) {
-		session_refuse(s, m->verdict, false);
-		return;
-	}
-	s->reserving = m != NULL ? m->reserving : 0;
-	session_present_login(s); /* it can have been locked since login was asked */
 	session_begin(s);
 }

@@ -208,6 +208,8 @@ static void on_data_synced(uv_fs_t *request)
 		fail_with(sp, "fdatasync", error);
 		return;
 	}
+	close(sp->fd); /* queue takes only what nobody can write any more */
+	sp->fd = -1;
 	spool_enter(sp, SPOOL_SYNCED);
 	sp->ops->on_synced(sp->ctx, ok());
 }

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define STOP_TICK_MS 250
@@ -125,21 +126,25 @@ static void peer_up(struct role *r, struct channel *ch)
 		sessions_on_queue_up(sub);
 		transactions_on_queue_up(sub);
 	}
-	if (channel_peer(ch) == ROLE_LOGIN) {
+	if (channel_peer(ch) == ROLE_LOGIN)
 		sub->login_generation++;
-		sessions_present_logins(sub);
-	}
 }
 
-static void handle_logins_check(void *ctx, struct channel *ch, const struct msg_logins_check *m, int fd)
+static void handle_session_over(void *ctx, struct channel *ch, const struct msg_session_over *m, int fd)
 {
-	sessions_present_logins(the_submission(ctx));
-	ipc_send_logins_checked(ch, &(struct msg_logins_checked){ .call = m->call }, -1);
+	session_on_over(the_submission(ctx), m->session);
+	ipc_send_session_ended(ch, &(struct msg_session_ended){ .call = m->call }, -1);
 }
 
-static void handle_login_over(void *ctx, struct channel *ch, const struct msg_login_over *m, int fd)
+/* Is it a connection, to a program of this machine? */
+static bool is_local_socket(int fd)
 {
-	session_on_login_over(the_submission(ctx), m->session);
+	int domain = 0, type = 0, listens = 1;
+	socklen_t n = sizeof domain;
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) == 0 && domain == AF_UNIX && type == SOCK_STREAM &&
+	       !listens;
 }
 
 /* pickup brings one end of a socket, and says whose mail comes there. */
@@ -147,7 +152,12 @@ static void handle_local_client(void *ctx, struct channel *ch, const struct msg_
 {
 	struct submission *sub = the_submission(ctx);
 
-	if (role_stopping(sub->role) || sub->policy == NULL) {
+	if (!is_local_socket(fd)) {
+		close(fd);
+		channel_close(ch, "a client that is no socket");
+		return;
+	}
+	if (role_stopping(sub->role) || sub->policy == NULL || session_is_full(sub)) {
 		close(fd);
 		return;
 	}
@@ -251,8 +261,7 @@ static void stats(struct role *r)
 int main(int argc, char **argv)
 {
 	/* master is the frame's to answer, as are the console's questions for figures */
-	static const struct ipc_handlers handlers = { .logins_check = handle_logins_check,
-						      .login_over = handle_login_over,
+	static const struct ipc_handlers handlers = { .session_over = handle_session_over,
 						      .local_client = handle_local_client,
 						      .session_page = handle_session_page,
 						      .session_close = handle_session_close };

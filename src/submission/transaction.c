@@ -6,6 +6,7 @@
 #include "posthouse/address.h"
 #include "posthouse/clock.h"
 #include "posthouse/ipc.h"
+#include "posthouse/tls_wish.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #define ORPHANS_MAX       256
 #define LOGGED_RECIPIENTS 10
 
-static const char *const state_names[TX_STATES] = { "envelope", "header", "body",      "refused", "signing",
+static const char *const state_names[TX_STATES] = { "envelope", "header", "body",      "refused",
 						    "syncing",  "credit", "submitted", "away" };
 
 void transaction_enter(struct transaction *tx, enum transaction_state state)
@@ -24,11 +25,10 @@ void transaction_enter(struct transaction *tx, enum transaction_state state)
 		[TX_HEADER] = FROM(ENVELOPE),
 		[TX_BODY] = FROM(HEADER),
 		[TX_REFUSED] = FROM(HEADER) | FROM(BODY),
-		[TX_SIGNING] = FROM(BODY),
-		[TX_SYNCING] = FROM(BODY) | FROM(SIGNING),
-		[TX_CREDIT] = FROM(BODY) | FROM(SIGNING) | FROM(SYNCING) | FROM(AWAY) | FROM(CREDIT),
-		[TX_SUBMITTED] = FROM(BODY) | FROM(SIGNING) | FROM(SYNCING) | FROM(CREDIT) | FROM(AWAY),
-		[TX_AWAY] = FROM(BODY) | FROM(SIGNING) | FROM(SYNCING) | FROM(CREDIT) | FROM(SUBMITTED) | FROM(AWAY),
+		[TX_SYNCING] = FROM(BODY),
+		[TX_CREDIT] = FROM(BODY) | FROM(SYNCING) | FROM(AWAY) | FROM(CREDIT),
+		[TX_SUBMITTED] = FROM(BODY) | FROM(SYNCING) | FROM(CREDIT) | FROM(AWAY),
+		[TX_AWAY] = FROM(BODY) | FROM(SYNCING) | FROM(CREDIT) | FROM(SUBMITTED) | FROM(AWAY),
 	};
 #undef FROM
 
@@ -63,7 +63,8 @@ static void note_origin(struct transaction *tx, const struct session *session)
 	tx->tls = info.on ? arena_printf(a, "%s/%s", info.version, info.cipher) : S("");
 	tx->mechanism = arena_str(a, session->mechanism);
 	tx->begun_at = clock_mono_ms();
-	tx->any_sender = session->local && session->user_here.uid == 0;
+	tx->report = session->report;
+	tx->any_sender = session->local && session->user_here.uid == 0 && !session->report;
 	if (session->local) {
 		tx->user_here = &session->user_here;
 		tx->local_user = arena_printf(a, "%.*s, uid %llu", STR_ARG(session->user_here.name),
@@ -91,7 +92,7 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 	tx->log = (struct log){ .session = session->log.session, .message = tx->id };
 	tx->envelope.sender = arena_str(&tx->arena, sender);
 	tx->envelope.envid = arena_str(&tx->arena, params->envid);
-	tx->envelope.ret = params->ret;
+	tx->envelope.ret = params->require_tls ? RET_HDRS : params->ret; /* RFC 8689 5 */
 	tx->declared_body = params->body;
 	tx->declared_utf8 = params->utf8;
 	tx->envelope.options = params->require_tls ? OPTION_REQUIRETLS : 0;
@@ -121,6 +122,8 @@ static void transaction_free(struct transaction *tx, bool drop)
 	else if (drop && tx->reserved) /* a new queue does not know the number and ignores it */
 		ipc_send_abandon_transaction(submission_queue(sub),
 					     &(struct msg_abandon_transaction){ .transaction = tx->number }, -1);
+	if (tx->orphan && tx->known_to != 0 && tx->known_to == sub->queue_generation)
+		ipc_send_leave(submission_queue(sub), &(struct msg_leave){ .session = tx->log.session }, -1);
 	header_collector_fini(&tx->header);
 	dkim_free(tx->dkim);
 	buf_fini(&tx->text);
@@ -135,6 +138,7 @@ static void transaction_free(struct transaction *tx, bool drop)
 void transaction_leave(struct transaction *tx)
 {
 	struct submission *sub = tx->sub;
+	struct session *session = tx->session;
 
 	tx->session = NULL;
 	if (tx->state <= TX_REFUSED) {
@@ -149,6 +153,9 @@ void transaction_leave(struct transaction *tx)
 		return;
 	}
 	tx->orphan = true;
+	tx->known_to = session->queue_generation;
+	tx->ticket = arena_str(&tx->arena, session->vouched.ticket);
+	session->queue_generation = 0; /* the transaction says `leave` when it ends */
 	sub->orphans++;
 }
 
@@ -236,6 +243,7 @@ static void log_answer(struct transaction *tx, struct verdict v)
 			 kv("recipients", tx->recipients_n), kv("to", first_recipients(tx)),
 			 kv("more", tx->recipients_n > LOGGED_RECIPIENTS ? tx->recipients_n - LOGGED_RECIPIENTS : 0),
 			 kv("size_bytes", tx->size), kv("sign_domain", tx->keys_n > 0 ? tx->keys[0].domain : S("")),
+			 kv("tls_wish", tls_wish_word(tls_wish_of(tx->envelope.options, tx->envelope.sender))),
 			 kv("took_ms", clock_mono_ms() - tx->begun_at));
 	else
 		log_warning(&tx->log, "mail.refused", kv("login", tx->envelope.login), kv("device", tx->device),

@@ -15,7 +15,6 @@ enum transaction_state {
 	TX_HEADER,   /* text: the header section is being collected */
 	TX_BODY,     /* text: it streams to memory or the spool */
 	TX_REFUSED,  /* text: what still comes is dropped; `refusal` is the answer */
-	TX_SIGNING,  /* vault has the digests */
 	TX_SYNCING,  /* a large text goes to the disk */
 	TX_CREDIT,   /* queue has enough in its hands */
 	TX_SUBMITTED,
@@ -29,6 +28,8 @@ struct transaction {
 	struct submission *sub;
 	struct session *session; /* NULL: the client has gone */
 	bool orphan;             /* the client left after its final dot */
+	uint64_t known_to;       /* of an orphan: generation of the queue that knows its session; 0: none does */
+	struct str ticket;       /* of an orphan: as in its session */
 	enum transaction_state state;
 	struct log log;
 	struct arena arena;
@@ -44,6 +45,7 @@ struct transaction {
 	struct str local_user;              /* for Received: a user of this machine; "": none */
 	const struct local_user *user_here; /* of the session, while it reads the header section; NULL: it is not a local one */
 	bool any_sender;                    /* it is root, who is allowed to use every sender */
+	bool report;                        /* of pickup: local_report_sender() is its author */
 	bool listed;                        /* from a listed host: From is replaced by the sender */
 	bool declared_utf8, show_client;    /* SMTPUTF8 */
 	enum smtp_body declared_body;
@@ -57,9 +59,11 @@ struct transaction {
 	struct header_collector header;
 	size_t header_looked; /* so long it was when the login's others were last looked at */
 	struct fixup_result fixed;
-	bool resent; /* the login sends on what another has written */
+	bool resent;               /* the login sends on what another has written, … */
+	struct str_list resenders; /* … as these addresses */
 	struct dkim *dkim;
 	struct dkim_key keys[DKIM_KEYS_MAX];
+	struct str digests[DKIM_KEYS_MAX]; /* for each key, when the text is complete */
 	size_t keys_n;
 	bool has_8bit;
 	bool long_lines;          /* over 998 bytes, in the body */
@@ -68,11 +72,11 @@ struct transaction {
 	struct buf text;          /* as long as it is no more than INLINE_MAX: room for the header section, body */
 	struct spool *spool;      /* when it is more; NULL before */
 	uint64_t size;
-	struct str prefix;
+	struct str received; /* the field */
 	struct verdict refusal;
 	unsigned refusal_logged; /* code of the last RCPT that the machine has refused: a list too long is one line */
 
-	uint64_t call; /* sign or submit; 0 = none */
+	uint64_t call; /* submit; 0 = none */
 	struct credit_wait credit;
 	uint64_t deadline_at;      /* monotonic ms; 0 = none */
 	bool was_away, offered;    /* offered: a queue has had it, and can have stored it */
@@ -107,10 +111,11 @@ void transaction_end(struct transaction *tx);
 /* ---- transaction_header.c: what happens at the blank line, when the header section is whole ---- */
 struct verdict transaction_fix_header(struct transaction *tx);
 
-/* ---- transaction_submit.c: signing, and the way to the queue ---- */
-void transaction_sign(struct transaction *tx);
+/* ---- transaction_submit.c: what queue has to know of a complete text, and the way there ---- */
+void transaction_complete(struct transaction *tx);
 void transaction_submit(struct transaction *tx);
-/* A new queue process is there: what the old one has not answered is submitted again. */
+/* A new queue process is there: it hears of sessions that only have a transaction left, and what the old one has not answered is
+ * submitted again. */
 void transactions_on_queue_up(struct submission *sub);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include "posthouse/address.h"
 #include "posthouse/clock.h"
-#include "posthouse/names.h"
 #include "posthouse/policy.h"
 
 /* An address that the login does not own, and the field that has it. */
@@ -13,11 +12,15 @@ struct foreign {
 	struct str address;
 };
 
-static void look_for_foreign(const struct transaction *tx, const char *where, const struct str_list *list, struct foreign *f)
+static void look_for_foreign(struct transaction *tx, const char *where, const struct str_list *list, struct foreign *f)
 {
-	for (size_t i = 0; i < list->n && f->where == NULL; i++)
-		if (!sender_allowed(role_config(tx->sub->role), tx->envelope.login, list->at[i]))
-			*f = (struct foreign){ where, list->at[i] };
+	const struct config *c = role_config(tx->sub->role);
+	const struct sending_user user = { .login = tx->envelope.login,
+					   .forced = tx->report ? local_report_sender(c, &tx->arena) : S("") };
+	const struct str *found = f->where == NULL ? first_foreign(c, &user, list) : NULL;
+
+	if (found != NULL)
+		*f = (struct foreign){ where, *found };
 }
 
 /* Another's address: the client hears which, the log also whose client it was. */
@@ -59,54 +62,24 @@ static struct verdict check_authors(struct transaction *tx)
 	look_for_foreign(tx, "the display name in From or Sender", &tx->fixed.shown, &f);
 	if (f.where == NULL)
 		return ok();
-	return tx->fixed.is_resent ? check_resenders(tx, &f) : refuse_author(tx, &f, "");
+	return tx->fixed.is_resent && !tx->report ? check_resenders(tx, &f) : refuse_author(tx, &f, "");
 }
 
-/* Take all keys that the configuration has for the domain. They are copied, because a reload can come before the signature. */
-static void take_keys(struct transaction *tx, struct str domain)
-{
-	domain = domain_canonical(&tx->arena, domain);
-	tx->keys_n = config_dkim_keys(&tx->arena, role_config(tx->sub->role), domain, tx->keys);
-}
-
-/* The last two labels of a domain. */
-static struct str organisation(struct str domain)
-{
-	size_t last = str_rfind(domain, '.'), before = str_rfind(str_head(domain, last), '.');
-
-	return last < domain.n && before < last ? str_from(domain, before + 1) : domain;
-}
-
-/* Could a signature of `domain` seem to be one of an author (DMARC's relaxed alignment, RFC 7489 3.1.1)? Without a list of
- * public suffixes two labels in common are enough for a yes, which costs a signature that says little. */
-static bool is_aligned(struct transaction *tx, struct str domain)
-{
-	domain = organisation(domain_canonical(&tx->arena, domain));
-	for (size_t i = 0; i < tx->fixed.from.n; i++) {
-		struct str author = domain_canonical(&tx->arena, address_domain(tx->fixed.from.at[i]));
-
-		if (str_ieq(organisation(author), domain))
-			return true;
-	}
-	return false;
-}
-
-/* The first author whose domain has keys; of mail that is sent on, the first that sends it on, whose signature says nothing
- * about the author. Without any the message goes unsigned, which the operator hardly meant. */
+/* Take all keys that the configuration has for these authors. They are copied, because a reload can come before the signature.
+ * Without any the message goes unsigned, which the operator hardly meant. */
 static void choose_keys(struct transaction *tx)
 {
-	const struct str_list *who = tx->resent ? &tx->fixed.resent : &tx->fixed.from;
+	const struct config *c = role_config(tx->sub->role);
 
-	for (size_t i = 0; i < who->n && tx->keys_n == 0; i++) {
-		struct str domain = address_domain(who->at[i]);
-
-		if (!tx->resent || !is_aligned(tx, domain))
-			take_keys(tx, domain);
-	}
+	tx->resenders = tx->resent ? tx->fixed.resent : (struct str_list){ 0 };
+	if (tx->resenders.n > AUTHORS_MAX)
+		tx->resenders.n = AUTHORS_MAX;
+	tx->keys_n = config_author_keys(&tx->arena, c, &tx->fixed.from, tx->resent ? &tx->resenders : NULL, tx->keys);
 	if (tx->keys_n > 0)
 		tx->dkim = dkim_new();
 	else
-		log_debug(&tx->log, "mail.unsigned", kv("domain", address_domain(who->at[0])));
+		log_debug(&tx->log, "mail.unsigned",
+			  kv("domain", address_domain(tx->resent ? tx->resenders.at[0] : tx->fixed.from.at[0])));
 }
 
 /* The author when none is named: the envelope's sender, or of the null sender the login itself, where it is an
@@ -118,12 +91,14 @@ static struct str default_author(const struct transaction *tx)
 	return tx->envelope.sender.n > 0 || !owned ? tx->envelope.sender : tx->envelope.login;
 }
 
-/* Names of this machine come to "localhost" first, so that they are known here. */
+/* Names of this machine come to "localhost" first, so that they are known here. The author of a report is known as it is. */
 static struct str rewrite(void *ctx, struct arena *a, bool is_sender, struct str address)
 {
 	const struct transaction *tx = ctx;
 	const struct config *c = role_config(tx->sub->role);
 
+	if (tx->report && is_sender)
+		return address;
 	if (tx->user_here)
 		address = local_field(c, a, tx->user_here, is_sender, address);
 	return rewrite_address(c, a, is_sender, true, address);
@@ -150,5 +125,7 @@ struct verdict transaction_fix_header(struct transaction *tx)
 	choose_keys(tx);
 	tx->envelope.subject = mail_subject(&tx->arena, &tx->fixed.header);
 	tx->envelope.message_id = mail_message_id(&tx->arena, &tx->fixed.header);
+	if (!(tx->envelope.options & OPTION_REQUIRETLS) && mail_tls_optional(&tx->fixed.header)) /* RFC 8689 4.1 */
+		tx->envelope.options |= OPTION_TLS_OPTIONAL;
 	return v;
 }

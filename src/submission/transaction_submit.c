@@ -1,8 +1,6 @@
-/* transaction_submit.c - from the end of the text to the answer of the queue: signatures, disk, credit, submit; again if
- * queue dies.
+/* transaction_submit.c - from the end of the text to the answer of the queue: digests, disk, credit, submit; again if queue dies.
  *
- * In the order they happen: transaction_sign, on_signed, end_of_signing, (spool), transaction_submit, (credit), send_message,
- * on_submitted. */
+ * In the order they happen: transaction_complete, (spool), transaction_submit, (credit), send_message, on_submitted. */
 #include "transaction.h"
 
 #include "posthouse/clock.h"
@@ -14,26 +12,12 @@
 #define ROOM_MS         120000 /* how long it waits for the disk, and for credit of a queue that is connected */
 #define RECORD_OVERHEAD 64     /* more than a recipient takes in a page beside its texts */
 
-static void on_signed(void *ctx, struct verdict v, const struct msg_signatures *m, int fd);
 static void on_credit(void *ctx);
 static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted *m, int fd);
 
-/* ---- signing ---- */
+/* ---- the text is complete ---- */
 
-/* The text can be put on the disk while, or after, the signature is made. */
-static void end_of_signing(struct transaction *tx)
-{
-	if (tx->spool == NULL) {
-		transaction_submit(tx);
-		return;
-	}
-	transaction_enter(tx, TX_SYNCING);
-	transaction_set_deadline(tx, ROOM_MS);
-	spool_sync(tx->spool, tx->fixed.section);
-}
-
-/* The Received field comes first on the wire, the signatures, which never cover it, below. */
-static void make_prefix(struct transaction *tx, const struct str *signatures)
+static struct str received_field(struct transaction *tx)
 {
 	struct str only = tx->recipients_n == 1 ? tx->recipients[0].address : S("");
 	struct received_input in = { .hostname = role_config(tx->sub->role)->hostname,
@@ -44,73 +28,22 @@ static void make_prefix(struct transaction *tx, const struct str *signatures)
 				     .client = tx->show_client ? tx->client : S(""),
 				     .local_user = tx->show_client ? tx->local_user : S(""),
 				     .helo = tx->helo };
-	struct str received = mail_received(&tx->arena, &in);
 
-	tx->prefix = received;
-	for (size_t i = 0; i < tx->keys_n; i++) {
-		struct str field = dkim_field(&tx->arena, tx->dkim, i, signatures[i]);
-
-		tx->prefix = arena_printf(&tx->arena, "%.*s%.*s", STR_ARG(tx->prefix), STR_ARG(field));
-	}
+	return mail_received(&tx->arena, &in);
 }
 
-/* A configured key cannot be used: the client keeps the message and tries again. The message never goes unsigned. */
-static void signing_failed(struct transaction *tx, struct str reason)
+void transaction_complete(struct transaction *tx)
 {
-	log_error(&tx->log, "mail.sign_failed", kv("domain", tx->keys[0].domain), kv("reason", reason));
-	transaction_answer(tx, temp(451, S("4.7.5"), S("Signing is not possible at the moment, try again later")));
-}
-
-void transaction_sign(struct transaction *tx)
-{
-	struct str digests[DKIM_KEYS_MAX];
-	struct rec_digest records[DKIM_KEYS_MAX];
-	struct msg_sign m = { .message = tx->id, .domain = tx->keys_n > 0 ? tx->keys[0].domain : S("") };
-
-	if (tx->keys_n == 0) {
-		make_prefix(tx, NULL);
-		end_of_signing(tx);
+	tx->received = received_field(tx);
+	if (tx->keys_n > 0)
+		dkim_finish(tx->dkim, &tx->fixed.header, tx->keys, tx->keys_n, clock_now_ms(), tx->digests);
+	if (tx->spool == NULL) {
+		transaction_submit(tx);
 		return;
 	}
-	dkim_finish(tx->dkim, &tx->fixed.header, tx->keys, tx->keys_n, clock_now_ms(), digests);
-	for (size_t i = 0; i < tx->keys_n; i++)
-		records[i] = (struct rec_digest){ tx->keys[i].selector, tx->keys[i].algorithm, digests[i] };
-	m.digests.at = records;
-	m.digests.n = tx->keys_n;
-	transaction_enter(tx, TX_SIGNING);
-	tx->call = ipc_call_sign(role_peer(tx->sub->role, ROLE_VAULT, 0), &m, -1, on_signed, tx);
-}
-
-/* The signature for a key, empty when it is not among them. */
-static struct str find_signature(const struct msg_signatures *m, const struct dkim_key *key)
-{
-	for (size_t i = 0; i < m->signatures.n; i++)
-		if (str_eq(m->signatures.at[i].selector, key->selector) && m->signatures.at[i].algorithm == key->algorithm)
-			return m->signatures.at[i].signature;
-	return S("");
-}
-
-static void on_signed(void *ctx, struct verdict v, const struct msg_signatures *m, int fd)
-{
-	struct transaction *tx = ctx;
-	struct str signatures[DKIM_KEYS_MAX];
-
-	tx->call = 0;
-	if (v.class == OK)
-		v = m->verdict;
-	if (v.class != OK) {
-		signing_failed(tx, v.text);
-		return;
-	}
-	for (size_t i = 0; i < tx->keys_n; i++) {
-		signatures[i] = find_signature(m, &tx->keys[i]);
-		if (signatures[i].n == 0) {
-			signing_failed(tx, S("a signature is missing in the answer"));
-			return;
-		}
-	}
-	make_prefix(tx, signatures);
-	end_of_signing(tx);
+	transaction_enter(tx, TX_SYNCING);
+	transaction_set_deadline(tx, ROOM_MS);
+	spool_sync(tx->spool, tx->fixed.section);
 }
 
 /* ---- submitting ---- */
@@ -167,7 +100,7 @@ static enum smtp_body body_type(const struct transaction *tx)
 	return tx->has_8bit ? BODY_8BITMIME : BODY_7BIT;
 }
 
-/* REQUIRETLS as the client asked for it, and what relay must know of the text. */
+/* What the client and the header ask of TLS, and what relay must know of the text. */
 static uint64_t options(const struct transaction *tx)
 {
 	bool long_lines = tx->long_lines && body_type(tx) != BODY_BINARYMIME;
@@ -183,27 +116,56 @@ static uint64_t deliver_by(const struct transaction *tx)
 	return tx->envelope.deliver_by_mode != BY_NONE ? from + tx->by_s * 1000 : 0;
 }
 
-static void send_message(struct transaction *tx, struct channel *queue)
+static bool send_envelope(struct transaction *tx, struct channel *queue)
 {
-	struct msg_envelope m = { .transaction = tx->number,
+	struct msg_envelope m = { .session = tx->log.session,
+				  .transaction = tx->number,
 				  .id = tx->id,
 				  .token = tx->token,
-				  .device = tx->device,
 				  .origin = tx->origin,
 				  .envelope = tx->envelope };
-	struct msg_submit submit = { .transaction = tx->number,
-				     .place = tx->spool != NULL ? PLACE_FILE : PLACE_ROW,
-				     .size = tx->size,
-				     .header_size = tx->fixed.section.n,
-				     .prefix = tx->prefix,
-				     .text = tx->spool != NULL ? S("") : buf_view(&tx->text) };
 
 	m.envelope.body = body_type(tx);
 	m.envelope.utf8 = utf8_bits(tx);
 	m.envelope.options = options(tx);
 	m.envelope.deliver_by = deliver_by(tx);
-	m.envelope.sign_domain = tx->keys_n > 0 ? tx->keys[0].domain : S("");
-	if (!ipc_send_envelope(queue, &m, -1) || !send_recipients(tx, queue)) {
+	return ipc_send_envelope(queue, &m, -1);
+}
+
+static void fill_authors(const struct str_list *from, struct rec_author *to)
+{
+	for (size_t i = 0; i < from->n; i++)
+		to[i].address = from->at[i];
+}
+
+/* Queue decides about the authors once more, and has the digests signed. */
+static void send_text(struct transaction *tx, struct channel *queue)
+{
+	struct rec_author from[AUTHORS_MAX], resenders[AUTHORS_MAX];
+	struct rec_to_sign to_sign[DKIM_KEYS_MAX];
+	struct msg_submit m = { .transaction = tx->number,
+				.place = tx->spool != NULL ? PLACE_FILE : PLACE_ROW,
+				.size = tx->size,
+				.header_size = tx->fixed.section.n,
+				.received = tx->received,
+				.from = { from, tx->fixed.from.n },
+				.resenders = { resenders, tx->resenders.n },
+				.to_sign = { to_sign, tx->keys_n },
+				.text = tx->spool != NULL ? S("") : buf_view(&tx->text) };
+
+	fill_authors(&tx->fixed.from, from);
+	fill_authors(&tx->resenders, resenders);
+	for (size_t i = 0; i < tx->keys_n; i++)
+		to_sign[i] = (struct rec_to_sign){ .selector = tx->keys[i].selector,
+						   .algorithm = tx->keys[i].algorithm,
+						   .digest = tx->digests[i],
+						   .field = dkim_unsigned(tx->dkim, i) };
+	tx->call = ipc_call_submit(queue, &m, -1, on_submitted, tx);
+}
+
+static void send_message(struct transaction *tx, struct channel *queue)
+{
+	if (!send_envelope(tx, queue) || !send_recipients(tx, queue)) {
 		queue_lost(tx);
 		return;
 	}
@@ -212,7 +174,7 @@ static void send_message(struct transaction *tx, struct channel *queue)
 		transaction_set_deadline(tx, 0);
 	crash_point("submission.before_submit");
 	tx->offered = true;
-	tx->call = ipc_call_submit(queue, &submit, -1, on_submitted, tx);
+	send_text(tx, queue);
 }
 
 void transaction_submit(struct transaction *tx)
@@ -259,8 +221,25 @@ static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted
 		transaction_submit(tx);
 }
 
+static void present_session(struct transaction *tx)
+{
+	struct msg_present m = { .session = tx->log.session, .client = tx->client };
+
+	if (tx->ticket.n > 0) {
+		m.login = tx->envelope.login;
+		m.device = tx->device;
+		m.ticket = tx->ticket;
+	}
+	tx->known_to = tx->sub->queue_generation;
+	ipc_send_present(submission_queue(tx->sub), &m, -1);
+}
+
 void transactions_on_queue_up(struct submission *sub)
 {
+	LIST_EACH_OF (struct transaction, tx, &sub->transactions, link) {
+		if (tx->orphan)
+			present_session(tx);
+	}
 	LIST_EACH_OF (struct transaction, tx, &sub->transactions, link) {
 		if (tx->state == TX_AWAY)
 			transaction_submit(tx);

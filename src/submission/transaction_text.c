@@ -188,10 +188,6 @@ static void on_spool_synced(void *ctx, struct verdict v)
 		tx->sub->ops->room(tx->session); /* before the end of the text there is one: transaction_leave() */
 		return;
 	}
-	if (v.class != OK && tx->state == TX_SIGNING) {
-		transaction_answer(tx, v);
-		return;
-	}
 	assert(tx->state == TX_SYNCING);
 	if (v.class != OK)
 		transaction_answer(tx, v);
@@ -210,5 +206,5 @@ void transaction_end(struct transaction *tx)
 	}
 	if (tx->spool == NULL) /* a file gets its header section before it is synced */
 		memcpy(tx->text.p + tx->text.from, tx->fixed.section.p, tx->fixed.section.n);
-	transaction_sign(tx);
+	transaction_complete(tx);
 }

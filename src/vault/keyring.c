@@ -1,10 +1,10 @@
 /* keyring.c - see keyring.h. The contexts of OpenSSL are made once for each key. */
 #include "keyring.h"
+#include "pem_key.h"
 #include "posthouse/verify.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
 
@@ -24,18 +24,6 @@ struct keyring {
 	struct signing_key *keys;
 	size_t n;
 };
-
-/* An encrypted key cannot be read: there is no pass phrase, and OpenSSL must not ask a terminal for one. */
-static EVP_PKEY *read_pem(struct str pem)
-{
-	static char no_phrase[] = "";
-	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, no_phrase) : NULL;
-
-	BIO_free(bio);
-	ERR_clear_error();
-	return key;
-}
 
 /* RFC 6376 section 3.3.1: RSASSA-PKCS1-v1_5 over a SHA-256 digest. */
 static const char *prepare_rsa(struct signing_key *k)
@@ -61,7 +49,7 @@ static const char *prepare_ed25519(struct signing_key *k)
 /* NULL, or why the key cannot be used. */
 static const char *prepare(struct signing_key *k, struct str pem)
 {
-	k->key = read_pem(pem);
+	k->key = pem_key(pem);
 	if (!k->key)
 		return "it is no private key in PEM without pass phrase";
 	k->signature_max = (size_t)EVP_PKEY_get_size(k->key);

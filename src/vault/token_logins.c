@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#define WAITING_MAX 2048 /* steps: a pool of relay has some hundred connections at most */
+
 /* A copy of the step's message. */
 struct waiting_step {
 	struct list in_all;
@@ -23,6 +25,7 @@ static void end(struct waiting_step *s)
 {
 	token_stop_waiting(&s->wait);
 	list_remove(&s->in_all);
+	s->all->waiting_n--;
 	arena_fini(&s->arena);
 	free(s);
 }
@@ -41,8 +44,15 @@ static void on_token(void *ctx, struct verdict v, struct str token)
 
 static void wait_for_token(struct token_logins *t, struct channel *ch, const struct msg_upstream_step *m)
 {
-	struct waiting_step *s = NEW(struct waiting_step);
+	struct waiting_step *s;
 
+	if (t->waiting_n >= WAITING_MAX) {
+		t->logins->answer(ch, m->call, m->upstream, temp(454, S("4.3.2"), S("too many logins at upstreams at once")),
+				  S(""), false);
+		return;
+	}
+	s = NEW(struct waiting_step);
+	t->waiting_n++;
 	s->all = t;
 	s->channel = ch;
 	s->message = *m;

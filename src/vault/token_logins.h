@@ -8,6 +8,7 @@
 
 struct token_logins {
 	struct list waiting;
+	size_t waiting_n;
 	struct role *role;
 	struct tokens *tokens;
 	struct upstream_logins *logins;

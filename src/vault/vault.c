@@ -1,6 +1,7 @@
 /* vault.c - the vault role: keeps the DKIM keys and the upstreams' passwords and tokens, signs digests and answers challenges. Of
  * what comes from outside it parses the two messages of a SCRAM server and nothing else; signatures are made on the loop, which
  * has nothing else to do. */
+#include "client_keys.h"
 #include "keyring.h"
 #include "sign_in.h"
 #include "token_logins.h"
@@ -12,13 +13,14 @@
 
 static struct vault {
 	struct keyring *keys, *next;
+	struct client_keys *client_keys, *next_client_keys;
 	struct arena why; /* of configure's verdict */
 	struct upstream_logins logins;
 	struct token_logins token_logins;
 	struct tokens *tokens;
 	struct sign_ins *sign_ins;
 	int directory; /* of refresh tokens; an errno as a negative number: it cannot be opened */
-	uint64_t signatures, failures, answers;
+	uint64_t signatures, failures, answers, handshakes;
 } vault;
 
 /* With the first configuration, since later there is no way to it. */
@@ -35,6 +37,14 @@ static struct verdict open_tokens(const struct config *c)
 	return ok();
 }
 
+static void abandon(struct role *r)
+{
+	keyring_free(vault.next);
+	client_keys_free(vault.next_client_keys);
+	vault.next = NULL;
+	vault.next_client_keys = NULL;
+}
+
 static struct verdict configure(struct role *r, const struct config *c)
 {
 	struct verdict v;
@@ -43,26 +53,25 @@ static struct verdict configure(struct role *r, const struct config *c)
 	v = open_tokens(c);
 	if (v.class != OK)
 		return v;
-	keyring_free(vault.next);
+	abandon(r);
 	vault.next = keyring_new(&vault.why, c, &v);
+	if (vault.next)
+		vault.next_client_keys = client_keys_new(&vault.why, c, &v);
 	return v;
 }
 
 static void apply(struct role *r)
 {
-	if (vault.next) {
+	if (vault.next && vault.next_client_keys) {
 		keyring_free(vault.keys);
+		client_keys_free(vault.client_keys);
 		vault.keys = vault.next;
+		vault.client_keys = vault.next_client_keys;
 		vault.next = NULL;
+		vault.next_client_keys = NULL;
 		log_info(NULL, "keys.loaded", kv("keys", keyring_count(vault.keys)));
 	}
 	tokens_apply(vault.tokens, role_config(r));
-}
-
-static void abandon(struct role *r)
-{
-	keyring_free(vault.next);
-	vault.next = NULL;
 }
 
 /* All signatures or none: a message is signed with all its configured keys, or is not sent. */
@@ -108,6 +117,20 @@ static void handle_dkim_sample(void *ctx, struct channel *ch, const struct msg_d
 	if (vault.keys)
 		answer.verdict = keyring_sample(vault.keys, &a, m->domain, m->selector, &answer.signature);
 	ipc_send_dkim_sampled(ch, &answer, -1);
+	arena_fini(&a);
+}
+
+static void handle_tls_sign(void *ctx, struct channel *ch, const struct msg_tls_sign *m, int fd)
+{
+	struct msg_tls_signed answer = { .call = m->call };
+	struct arena a = { 0 };
+
+	answer.verdict = client_keys_sign(vault.client_keys, &a, m, &answer.signature);
+	if (answer.verdict.class == OK)
+		vault.handshakes++;
+	else
+		log_error(NULL, "upstream.unsigned", kv("upstream", m->upstream), kv("reason", answer.verdict.text));
+	ipc_send_tls_signed(ch, &answer, -1);
 	arena_fini(&a);
 }
 
@@ -168,6 +191,7 @@ static void stats(struct role *r)
 	role_stat(r, METRIC_VAULT_KEYS, vault.keys ? keyring_count(vault.keys) : 0);
 	role_stat(r, METRIC_VAULT_SIGNATURES, vault.signatures);
 	role_stat(r, METRIC_VAULT_SIGNATURES_FAILED, vault.failures);
+	role_stat(r, METRIC_VAULT_HANDSHAKES, vault.handshakes);
 	role_stat(r, METRIC_VAULT_UPSTREAM_ANSWERS, vault.answers);
 	role_stat(r, METRIC_VAULT_UPSTREAM_DIALOGUES, vault.logins.n);
 	tokens_stats(vault.tokens);
@@ -178,6 +202,7 @@ int main(int argc, char **argv)
 	static const struct ipc_handlers handlers = {
 		.sign = handle_sign,
 		.dkim_sample = handle_dkim_sample,
+		.tls_sign = handle_tls_sign,
 		.upstream_step = handle_upstream_step,
 		.upstream_refused = handle_upstream_refused,
 		.upstream_sign_in = handle_upstream_sign_in,

@@ -2,6 +2,8 @@
  * answer, finish. */
 #include "collect.h"
 
+#include "posthouse/metrics.h"
+
 #define WITHIN_MS 1500 /* a monitor that asks gives up after 2 s or more */
 
 struct collect_call {
@@ -34,18 +36,22 @@ static void answered(struct collect_call *call)
 		finish(c);
 }
 
-/* The rows are the message's: copy them. */
+/* The rows are the message's: copy them, but for those that are no figures of this role. */
 static void keep(struct arena *a, struct role_told *told, const struct msg_stats_are *m)
 {
 	struct rec_stat *rows = ARENA_ARRAY(a, struct rec_stat, m->stats.n + 1);
 
+	told->stats_n = 0;
 	for (size_t i = 0; i < m->stats.n; i++) {
-		rows[i] = m->stats.at[i];
-		rows[i].label = arena_str(a, rows[i].label);
-		rows[i].text = arena_str(a, rows[i].text);
+		struct rec_stat row = m->stats.at[i];
+
+		if (row.metric >= METRIC_COUNT || !metric_is_of((enum metric)row.metric, (enum role_id)told->state.role))
+			continue;
+		row.label = arena_str(a, row.label);
+		row.text = arena_str(a, row.text);
+		rows[told->stats_n++] = row;
 	}
 	told->stats = rows;
-	told->stats_n = m->stats.n;
 	told->answers = true;
 }
 
@@ -112,6 +118,7 @@ static void on_status(void *ctx, struct verdict v, const struct msg_status_is *m
 	ask_role(c, &c->is.master, role_peer(c->role, ROLE_MASTER, 0));
 	for (size_t i = 0; i < n; i++) {
 		c->roles[i].state = m->roles.at[i];
+		c->roles[i].state.user = S(""); /* the message does not stay */
 		if (c->roles[i].state.role == ROLE_WEB)
 			c->is.own = i;
 		else

@@ -219,7 +219,10 @@ static void start_tls(struct session *s, struct stream *st)
 	struct str host = str_of(s->load->host);
 
 	s->state = SESSION_HANDSHAKE;
-	stream_start_client_tls(st, s->load->context, &(struct str_list){ &host, 1 }, s->load->verify);
+	stream_start_client_tls(
+		st, s->load->context,
+		&(struct tls_client_options){ .names = { &host, 1 },
+					      .demand = s->load->verify ? TLS_DEMAND_NAMES : TLS_DEMAND_NOTHING });
 }
 
 /* The last line of a reply. */

@@ -140,9 +140,14 @@ class Bed:
         self.names.end()
         self.names = NameServer(self.zones(), address=self.ns, port=self.names_port)
 
+    def cache(self):
+        """What doctor remembers: in a directory of the role's own once the relay has been started."""
+        state = self.relay.dir / "state"
+        return (state / "doctor" if (state / "doctor").is_dir() else state) / "doctor.cache"
+
     def older(self, days):
         """What has been so since an earlier run has been so for so many days more."""
-        cache = self.relay.dir / "state/doctor.cache"
+        cache = self.cache()
         entries = json.loads(cache.read_text())
         for key, entry in entries.items():
             if key.startswith("since "):

@@ -154,6 +154,13 @@ def _fixture():
 LOOPBACK = 'allow_networks = [ "127.0.0.0/8", "::1" ];'
 
 
+def name_of_line(pid):
+    """What stands behind role= in the lines of a role's process: master passes on no others."""
+    role = os.path.basename(os.readlink(f"/proc/{pid}/exe")).removeprefix("posthouse-")
+    words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    return f"submission index={words[words.index('--index') + 1]}" if role == "submission" else role
+
+
 class Relay:
     """One instance. `upstream` and others are libconfig texts; see config()."""
 
@@ -254,8 +261,8 @@ log = {{ level = "{s["log"]}"; }};
         self.command("status", check=False)
         marks = []
         for pid in self.pids():
-            mark = f"event=test.mark pid={pid} at={time.monotonic_ns()}\n"
             try:
+                mark = f"time={'0' * 24} level=debug role={name_of_line(pid)} event=test.mark pid={pid} at={time.monotonic_ns()}\n"
                 pipe = os.open(f"/proc/{pid}/fd/2", os.O_WRONLY)
             except OSError:
                 continue  # it has just ended
@@ -373,8 +380,14 @@ log = {{ level = "{s["log"]}"; }};
         return wait_for(lambda: [e for e in self.events(id) if e["event"] == event], f"{event} of {id}")
 
     def sanitizer_reports(self):
-        return [line for line in self.log_text().splitlines() if "ERROR: AddressSanitizer" in line or "runtime error:" in line
-                or "ERROR: LeakSanitizer" in line or "Assertion" in line]
+        lines = self.log_text().splitlines()
+        # The leak checker says of itself when it could not stop a thread, whose memory then looks lost: on a busy machine, seldom.
+        unsure = {m.group() for line in lines if "was not suspended. False leaks are possible" in line
+                  for m in re.finditer(r" by=\S+ number=\d+ ", line)}
+        return [line for line in lines if "ERROR: AddressSanitizer" in line or "runtime error:" in line
+                or "ERROR: LeakSanitizer" in line and not any(by in line for by in unsure)
+                or "Assertion" in line or "FORBIDDEN SYSTEM CALL" in line
+                or "event=role.died" in line and "signal=31" in line]
 
     def tls(self):
         context = ssl.create_default_context(cafile=str(self.dir / self.certificate))

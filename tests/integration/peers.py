@@ -119,8 +119,8 @@ class Daemon:
 
 # ---- names ----
 class NameServer(Daemon):
-    """nsd with zones: { "example.net": "lines of records" }; lines with a SOA replace the usual ones. `resolver` is what goes into
-    delivery.resolver."""
+    """nsd with zones: { "example.net": "lines of records" }; lines with a SOA replace the usual ones; None: it answers SERVFAIL for that zone.
+    `resolver` is what goes into delivery.resolver."""
 
     def __init__(self, zones, address="127.0.0.1", port=None):
         super().__init__("nsd")
@@ -143,9 +143,12 @@ remote-control:
 	control-enable: no
 '''
         for zone, records in zones.items():
-            usual = "" if " SOA " in records else f"@ SOA ns admin 1 3600 600 86400 2\n@ NS ns\nns A {address}\n"
-            (self.dir / f"{zone}.zone").write_text(f"$ORIGIN {zone}.\n$TTL 2\n{usual}{records}\n")
             text += f'zone:\n\tname: "{zone}"\n\tzonefile: "{zone}.zone"\n'
+            if records is None:  # there is no such file
+                continue
+            usual = "" if " SOA " in records else f"@ SOA ns admin 1 3600 600 86400 2\n@ NS ns\nns A {address}\n"
+            origin = zone if zone == "." else f"{zone}."
+            (self.dir / f"{zone}.zone").write_text(f"$ORIGIN {origin}\n$TTL 2\n{usual}{records}\n")
         (self.dir / "conf").write_text(text)
         self.start()
 

@@ -42,7 +42,7 @@ def test_changed_removed_and_expired_passwords_end_sessions():
     assert is_over(phone) and lives(pad) and lives(bob)
     again = let_in(relay, ALICE, "white queen")
     # by an editor: bob is gone
-    path = relay.dir / "state/accounts"
+    path = relay.dir / "state/login/accounts"
     lines = [line for line in path.read_text().splitlines(True) if not line.startswith(BOB)]
     edited = path.with_name("edited")  # which takes its place: half a file would be without others too
     shutil.copy2(path, edited)
@@ -75,8 +75,8 @@ def test_in_the_middle():
         assert wire.say("DATA")[0] == 354
         wire.file.write(f"From: {ALICE}\r\nSubject: hi\r\n\r\nhello\r\n".encode())
         wire.file.flush()
-    queue = relay.pids("queue")[0]
-    os.kill(queue, 19)  # it does not answer for a while
+    vault = relay.pids("vault")[0]
+    os.kill(vault, 19)  # queue has no signature for a while
     try:
         ended.file.write(b".\r\n")
         ended.file.flush()
@@ -84,7 +84,7 @@ def test_in_the_middle():
         relay.command("user", "passwd", ALICE, input="white queen\n")
         assert is_over(transaction) and is_over(text)
     finally:
-        os.kill(queue, 18)
+        os.kill(vault, 18)
     assert ended.answer()[0] == 250
     assert is_over(ended)
     sink.wait(1)
@@ -101,7 +101,7 @@ def test_a_new_login_role_looks_at_who_is_in():
 
 def test_no_account_file_is_no_wrong_password():
     relay = Relay(1, submission='login_delay = "10ms";', auth='failures = "3/10m";', users=(ALICE,))
-    path, away = relay.dir / "state/accounts", relay.dir / "state/away"
+    path, away = relay.dir / "state/login/accounts", relay.dir / "state/login/away"
     inside = let_in(relay, ALICE)
     path.rename(away)
     for way in (plain, login):

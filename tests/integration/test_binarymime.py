@@ -146,7 +146,7 @@ def test_requiretls_without_tls():
     sink = Chunked(extensions=("8BITMIME", "REQUIRETLS"))
     relay = Relay(sink.port)
     id = send(relay, simple_message("by TLS only"), "REQUIRETLS")
-    assert failure(relay, id, sink)["Status"] == "5.7.30"
+    assert failure(relay, id, sink)["Status"] == "5.7.10"
 
 
 def test_deliverby_is_passed_on():

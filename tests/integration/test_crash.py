@@ -2,10 +2,13 @@
 arrives; a duplicate is allowed only where DESIGN 3.1 has it, and is counted."""
 import collections
 import random
+import signal
 import smtplib
+import threading
 import time
 
 from lib import *
+from talk import Talk
 
 
 class Load:
@@ -143,6 +146,27 @@ for _name, _role, _duplicates in [p for p in POINTS if p[0] in ("submission.befo
     _test = _point(_name, _role, large=True, n=3, expect_duplicates=_duplicates)
     _test.__module__ = __name__
     globals()["test_large_at_" + _name.replace(".", "_")] = _test
+
+
+def test_a_login_waits_for_the_next_queue():
+    """queue dies with two logins before it: the next one judges them, and nobody was told anything before."""
+    relay = Relay(1)
+    [queue] = relay.pids("queue")
+    clients, answers = [Talk(relay.port) for _ in range(2)], {}
+    for t in clients:
+        t.ehlo()
+        t.starttls(relay.tls()).ehlo()
+    os.kill(queue, signal.SIGSTOP)
+    ways = [threading.Thread(target=lambda t=t, p=p: answers.update({p: t.login(password=p, expect="")})) for t, p in zip(clients, (PASSWORD, "wrong"))]
+    for way in ways:
+        way.start()
+    wait_for(lambda: relay.log_since_start().count("state=judged") == 2, "both passwords are checked")
+    assert not answers
+    relay.kill_role("queue")
+    for way in ways:
+        way.join()
+    assert answers[PASSWORD].startswith("235") and answers["wrong"].startswith("535"), answers
+    clients[0].send(f"alice@{DOMAIN}", "bob@example.net", f"From: alice@{DOMAIN}\r\n\r\nhello\r\n".encode())
 
 
 def test_random_kills_of_a_role():

@@ -80,7 +80,7 @@ def test_address_that_changes():
     bed.run("--only", "address.public")
     if "8.8.4.1" not in bed.summary["situation"]:  # this machine has a public address
         return
-    cache = bed.relay.dir / "state/doctor.cache"
+    cache = bed.cache()
     cache.write_text(cache.read_text().replace("8.8.4.1", "8.8.4.2"))
     entries = json.loads(cache.read_text())
     entries = {key: value for key, value in entries.items() if not key.startswith("probe")}

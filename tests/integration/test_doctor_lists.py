@@ -80,7 +80,7 @@ def test_key_of_a_customer():
     f = bed.expect("dnsbl.address", "failure", f"lists {V4} (127.0.0.4, XBL", arguments=("--only", "dnsbl.*"))
     assert f["subject"] == ZEN and any(".KEY.zen.dq.spamhaus.net" in e["question"] for e in f["evidence"]), f
     bed.expect("dnsbl.domain", "unknown", "does not have its own test entry")
-    cache = (bed.relay.dir / "state/doctor.cache").read_text()
+    cache = bed.cache().read_text()
     assert "KEY.zen.dq.spamhaus.net" in cache
     for text in (bed.output, cache, bed.relay.command("check", "--dump").stdout):
         assert key not in text.lower(), text

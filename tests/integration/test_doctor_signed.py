@@ -57,7 +57,7 @@ def test_tlsa_of_the_mail_server():
     [record] = f["remedy"]["records"]
     assert record["type"] == "TLSA" and record["name"] == "_25._tcp.mx.probe-a.test", f
     # what doctor proposes is right
-    (bed.relay.dir / "state/doctor.cache").unlink(missing_ok=True)
+    bed.cache().unlink(missing_ok=True)
     bed.set("_25._tcp.mx.probe-a.test", "TLSA", record["value"])
     bed.again()
     bed.expect("dane.mx", "ok", "fits its TLSA record", arguments=("--deep", "--only", "dane.mx"))

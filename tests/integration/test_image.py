@@ -45,7 +45,7 @@ echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start # as Docker has it
 exec "$@"
 """
 BECOME = f"""
-import ctypes, json, os, sys
+import ctypes, json, os, sys, warnings  # execvpe() imports the last one, which is not in the root
 libc = ctypes.CDLL(None)
 root, groups, environment = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
 os.chroot(root)
@@ -99,6 +99,8 @@ def looked_at(root):
     programs = {"posthouse", *(f"posthouse-{name}" for name, start in roles if start != "0")}
     found = {p.name for p in root.rglob("*") if p.is_file() and not p.is_symlink() and p.stat().st_mode & 0o111 and ".so" not in p.name}
     assert found == programs, found ^ programs
+    done = subprocess.run([TOP / "tests/lint-built/hardening", root], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout
     for path in root.rglob("*"):
         if path.is_symlink():
             continue

@@ -208,8 +208,9 @@ def test_questions():
     assert 'host = "smtp.isp.test"; port = 2525; tls = "starttls";' in conf and f'login = "{MY}"; password_file = "{relay.dir}/smarthost.password";' in conf, conf
     assert relay.command("check").stdout == "configuration is good\n"
     again(relay)
-    shown, code = at_terminal(command, [("[relay.", "mail.example.net"), ("servers: ", ""), ("First user", "")])
+    shown, code = at_terminal(command, [("[relay.", "mail.example.net"), ("servers: ", ""), ("First user", ""), ("? [no]: ", "y")])
     assert code == 0 and 'hostname = "mail.example.net"' in relay.conf.read_text() and "//upstreams" in relay.conf.read_text(), shown
+    assert f'tls_report = {{ from = "tls-reports@{DOMAIN}"; }};' in relay.conf.read_text(), shown
     assert "; advice: mail.example.net. " in (relay.dir / f"{DOMAIN}.zone").read_text()  # another zone
     again(relay)
     shown, code = at_terminal([*command, "--yes"], [])

@@ -14,7 +14,7 @@ def wanted():
     files = {f"share/man/man{page.suffix[1:]}/{page.name}" for page in (TOP / "man").iterdir()}
     files |= {f"{DOC}/posthouse.conf", "share/bash-completion/completions/posthouse", "share/zsh/site-functions/_posthouse",
               "share/fish/vendor_completions.d/posthouse.fish", "lib/systemd/system/posthouse.service", "lib/sysusers.d/posthouse.conf",
-              "lib/tmpfiles.d/posthouse.conf"}
+              "lib/tmpfiles.d/posthouse.conf"} | {f"share/posthouse/systemd/{name}" for name in ("keep-keys", "read-all-keys.conf", "users.conf")}
     for part in ("fail2ban", "monitoring"):
         files |= {f"{DOC}/{path.relative_to(TOP / 'packaging')}" for path in (TOP / "packaging" / part).rglob("*") if path.is_file()}
     return programs, files
@@ -34,6 +34,7 @@ def test_an_installation_is_complete():
     assert "@" not in re.sub(r"^#.*|@system-service|@privileged|@resources", "", unit, flags=re.M), unit
     assert "ExecStart=/usr/local/bin/posthouse serve\n" in unit and "ExecReload=/usr/local/bin/posthouse reload\n" in unit, unit
     directories = (prefix / "lib/tmpfiles.d/posthouse.conf").read_text()
-    for line in ("d /run/posthouse 0755 posthouse posthouse", "d /var/lib/posthouse 0700 posthouse posthouse", "d /var/spool/posthouse/drop 1733 posthouse posthouse"):
+    for line in ("d /run/posthouse 0755 posthouse posthouse", "d /var/spool/posthouse/drop 1733 posthouse posthouse"):
         assert line in directories, directories
-    assert {line.split()[1] for line in (prefix / "lib/sysusers.d/posthouse.conf").read_text().splitlines() if line[0] != "#"} == {"posthouse", "posthouse-admin"}
+    assert {line.split()[1] for line in (prefix / "lib/sysusers.d/posthouse.conf").read_text().splitlines() if line[0] != "#"} == \
+        {"posthouse", "posthouse-net", "posthouse-key", "posthouse-login", "posthouse-admin", "posthouse-secrets"}

@@ -324,7 +324,7 @@ def test_names_that_exist_look_like_those_that_do_not():
 # ---- passwords of devices ----
 def test_the_last_use_of_a_password_is_kept():
     relay = relay_with(users=[USER])
-    used = relay.dir / "state/accounts.used"
+    used = relay.dir / "state/login/accounts.used"
 
     def use():
         return rows_of(relay.command("user", "list", "--json").stdout)[0]["used_at"]

@@ -176,7 +176,7 @@ def test_a_real_prometheus():
     port = free_port()
     relay = Relay(1, build=RELEASE, extra=f'metrics = "127.0.0.1:{port}";')
     prometheus = Prometheus(port)
-    wait_for(lambda: prometheus.value("sum(posthouse_role_up)") == 8, "all processes are seen")
+    wait_for(lambda: prometheus.value("sum(posthouse_role_up)") == 9, "all processes are seen")
     targets = prometheus.ask("targets")["activeTargets"]
     assert [t["health"] for t in targets] == ["up"] and targets[0]["lastError"] == "", targets
     rules = prometheus.ask("rules")["groups"][0]["rules"]

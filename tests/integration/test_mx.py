@@ -189,6 +189,76 @@ def test_opportunistic_tls_and_back_to_clear_text():
     relay.wait_empty()
 
 
+def test_what_the_configuration_demands_of_a_domain_is_shown_everywhere():
+    """An exception, a rule for another domain, and the default: mail, log, trace, explain and status agree."""
+    context, cert = tls_context(WORK_DIR())
+    pair = (cert, str(cert).replace(".pem", ".key"))
+    names = NameServer({"example.net": "good MX 10 mx2\nbroken MX 10 mx3\nstrict MX 10 mx4\n"
+                                       "mx2 A 127.0.0.2\nmx3 A 127.0.0.3\nmx4 A 127.0.0.4"})
+    port = free_port()
+    good = Postfix(host="127.0.0.2", port=port, domains=["good.example.net"], tls="may", certificate=pair)
+    broken = Postfix(host="127.0.0.3", port=port, domains=["broken.example.net"], tls="broken", certificate=pair)
+    strict = Postfix(host="127.0.0.4", port=port, domains=["strict.example.net"], tls="may", certificate=pair)
+    relay = direct_relay(names.resolver, port, delivery='tls = "encrypted";', extra=DIRECT + '''
+tls = ( { destinations = [ "@broken.example.net" ]; require = "none"; }, { destinations = [ "@strict.example.net" ]; require = "verified"; } );''')
+    ids = {domain: relay.submit(to=[f"bob@{domain}.example.net"], message=simple_message(domain)) for domain in ("good", "broken", "strict")}
+    assert b"with ESMTPS id" in good.wait(1)[0] and b"with ESMTP id" in broken.wait(1)[0]
+    def attempt(domain):
+        """The policy and the result of the first attempt."""
+        found = [e["fields"] for e in relay.events(ids[domain]) if e["event"].startswith("delivery.") and e["fields"].get("tls_policy")]
+        return found and (found[0]["tls_policy"], found[0].get("tls_result", ""))
+
+    wait_for(lambda: attempt("strict"), "the attempt that fails")
+    assert attempt("good") == ("encrypted by configuration", ""), relay.events(ids["good"])
+    assert attempt("broken") == ("opportunistic by configuration", "validation-failure"), relay.events(ids["broken"])
+    assert attempt("strict") == ("verified by configuration", "certificate-not-trusted"), relay.events(ids["strict"])
+    assert not strict.messages()
+    text = " ".join(relay.command("trace", ids["broken"]).stdout.split())
+    assert "(policy: opportunistic by configuration; validation-failure)" in text, text
+    status = relay.command("status").stdout
+    assert "exception: mail to @broken.example.net goes without DANE and MTA-STS" in status, status
+    # explain, with and without a relay; nobody is named who sends
+    for live in (True, False):
+        steps = {domain: rows_of(relay.command("explain", "--to", f"x@{domain}.example.net", "--json").stdout) for domain in ids}
+        tls = {domain: next(s for s in found if s["step"] == "TLS") for domain, found in steps.items()}
+        assert all(s["verdict"] == ("ok" if live else "unknown") for s in tls.values()), tls
+        assert tls["broken"]["rule"] == "tls[1]" and tls["broken"]["line"] and "an exception" in tls["broken"]["reason"], tls
+        assert tls["good"]["rule"] is None and "(delivery.tls)" in tls["good"]["reason"], tls
+        assert live == ("mx4.example.net: verified by configuration, certificate must bear mx4.example.net" in tls["strict"]["reason"]), tls
+        if live:
+            relay.stop()
+
+
+def test_two_routes_to_one_domain_demand_different_tls():
+    """Its server has a certificate that nobody trusts. Mail of one sender waits for a better one, mail of the other goes."""
+    context, cert = tls_context(WORK_DIR())
+    names = NameServer({"example.net": "far MX 10 mx2\nmx2 A 127.0.0.2"})
+    port = free_port()
+    server = Postfix(host="127.0.0.2", port=port, domains=["far.example.net"], tls="may", certificate=(cert, str(cert).replace(".pem", ".key")))
+    relay = direct_relay(names.resolver, port, extra=f'''routes = ( {{ senders = [ "careful@{DOMAIN}" ]; via = [ "mx" ]; tls = "verified"; }},
+           {{ senders = [ "lax@{DOMAIN}" ]; via = [ "mx" ]; tls = "none"; }}, {{ via = [ "mx" ]; }} );
+senders = ( {{ user = "alice"; addresses = [ "*" ]; }} );''')
+    submit = lambda sender: relay.submit(to=["bob@far.example.net"], sender=f"{sender}@{DOMAIN}", message=simple_message(sender))
+    waits = submit("careful")
+    deferred = relay.wait_event(waits, "delivery.deferred")[0]["fields"]
+    assert deferred["tls_policy"] == "verified by configuration" and deferred["tls_result"] == "certificate-not-trusted", deferred
+    assert "certificate" in json.dumps(deferred), deferred
+    for sender, policy in (("alice", "opportunistic"), ("lax", "opportunistic by configuration")):
+        sent = relay.wait_event(submit(sender), "delivery.sent")[0]["fields"]
+        assert sent["tls_policy"] == policy and sent["tls"].startswith("TLSv1"), sent
+    assert len(server.wait(2)) == 2
+    assert not any(e["event"] == "delivery.sent" for e in relay.events(waits))
+    status = relay.command("status").stdout
+    assert "exception: mail by routes[2] goes without DANE and MTA-STS" in status and "mx:far.example.net/verified" in status, status
+    step = lambda sender: next(s for s in rows_of(relay.command("explain", "--user", "alice", "--from", f"{sender}@{DOMAIN}", "--to", "x@far.example.net",
+                                                                "--json", check=False).stdout) if s["step"] == "TLS")
+    careful, lax, other = step("careful"), step("lax"), step("alice")
+    assert careful["rule"] == "routes[1]" and careful["line"] and "(routes[1])" in careful["reason"], careful
+    assert "mx2.example.net: verified by configuration" in careful["reason"], careful
+    assert lax["rule"] == "routes[2]" and "an exception" in lax["reason"], lax
+    assert other["rule"] is None and "(delivery.tls)" in other["reason"], other
+
+
 def test_a_slow_domain_delays_nobody_else():
     """Thirty messages for a host that does not answer, and for a domain whose name server takes five seconds, before ten for a quick one."""
     names = Names({"slow.example": [("MX", "10 mx.slow.example.")], "mx.slow.example": [("A", "127.0.0.2")], "late.example": [("MX", "10 mx.quick.example.")],

@@ -238,7 +238,7 @@ def test_accounts_with_and_without_a_daemon():
         raise AssertionError("a removed account logs in")
     except smtplib.SMTPAuthenticationError:
         pass
-    file = relay.dir / "state" / "accounts"
+    file = relay.dir / "state" / "login/accounts"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and "SCRAM-SHA-256$" in file.read_text() and PASSWORD not in file.read_text()
     log = relay.log_now()
     assert PASSWORD not in log and "another" not in log

@@ -66,6 +66,33 @@ def test_backup_and_restore():
     relay.wait_empty()
 
 
+def said_by_check(relay):
+    done = relay.command("check")
+    return done.stdout + done.stderr
+
+
+def test_accounts_of_an_older_version():
+    """An old backup has them beside the directory login; and on the way back to such a version they are moved there."""
+    relay = Relay(1)
+    shell = root_of(relay)
+    state = relay.dir / "state"
+    relay.stop()
+    for name in ("accounts", "login.key"):
+        shutil.copy(state / "login" / name, state)
+    (state / "login/accounts").write_text("")
+    relay.start()
+    relay.wait_log("event=master.left_over")
+    assert f"{state}/login.key, {state}/accounts: not used" in said_by_check(relay)
+    code = try_login(relay, plain)
+    assert code != 235, (code, relay.log_now())
+    shell.run("restore-login")
+    assert try_login(relay, plain) == 235 and "not used, since" not in said_by_check(relay)
+    shell.run("downgrade-login")
+    assert (state / "accounts").stat().st_size > 0 and (state / "login.key").exists() and not (state / "login").exists()
+    relay.start()
+    assert try_login(relay, plain) == 235 and (state / "login/accounts").exists() and "master.left_over" not in relay.log_now()
+
+
 def test_an_old_queue_is_restored():
     """A message that was delivered after the copy was made does not go out again."""
     needs_namespaces("--net")

@@ -38,6 +38,10 @@ def looked_at(packages):
         print(f"{name}: {path.stat().st_size // 1024} KiB, installed {field(path, 'Installed-Size')} KiB")
     version = re.search(r"^  version : '(.*)',$", (TOP / "meson.build").read_text(), flags=re.M)[1]
     assert field(packages["posthouse"], "Version").split("~")[0] == version
+    unpacked = pathlib.Path(WORK_DIR()) / "unpacked"
+    subprocess.run(["dpkg-deb", "--extract", packages["posthouse"], unpacked], check=True)
+    done = subprocess.run([TOP / "tests/lint-built/hardening", unpacked], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout
     mta = packages["posthouse-mta"]
     assert field(mta, "Provides") == field(mta, "Conflicts") == field(mta, "Replaces") == "mail-transport-agent"
 
@@ -51,12 +55,12 @@ def installed(root, packages):
     said = inside(root, f"apt-get -qq update\n{apt} cron curl /root/packages/posthouse_*.deb 2>&1")
     assert "posthouse init" in said and "posthouse.service is a disabled" not in said, said
     assert not (root / "lib/systemd/systemd").exists() and not (root / "usr/sbin/sendmail").exists()
-    found = inside(root, "posthouse version; id posthouse; getent group posthouse-admin; stat -c '%U %a' /var/lib/posthouse /var/spool/posthouse /var/spool/posthouse/drop\n"
+    found = inside(root, "posthouse version; id posthouse posthouse-net posthouse-key posthouse-login; getent group posthouse-secrets | grep -q posthouse; getent group posthouse-admin; stat -c '%U %a' /var/lib/posthouse /var/spool/posthouse /var/spool/posthouse/drop\n"
                    "ls -l /etc/systemd/system/multi-user.target.wants")
     assert "posthouse-admin:" in found and re.search(r"posthouse 700\nroot 755\nposthouse 1733\n", found), found
     assert "multi-user.target.wants" not in found and "posthouse.service -> " in found, found
     inside(root, f"{apt} systemd systemd-sysv >/dev/null 2>&1\nposthouse version")
-    value = inside(root, "systemd-analyze security --offline=true --threshold=15 /lib/systemd/system/posthouse.service | tail -n 1")
+    value = inside(root, "systemd-analyze security --offline=true --threshold=13 /lib/systemd/system/posthouse.service | tail -n 1")
     print(value.strip())
 
 
@@ -187,6 +191,20 @@ def reload_and_watchdog(systemd):
     all_well(systemd)
 
 
+def users_of_their_own(systemd, next_hop):
+    """As the manual has it: the first process is root, and each kind of role is a user; and back to one user."""
+    systemd.run(block("unit-users", "run"))
+    all_well(systemd)
+    status = systemd.run("posthouse status")
+    for role, user in (("queue", "posthouse"), ("vault", "posthouse-key"), ("login", "posthouse-login"), ("submission", "posthouse-net"), ("resolver", "posthouse-net")):
+        assert re.search(rf"^{role} .* {user} +ready", status, flags=re.M), status
+    systemd.run(submission("by users of their own"))
+    next_hop.wait("by users of their own")
+    systemd.run("rm /etc/systemd/system/posthouse.service.d/users.conf; systemctl daemon-reload; systemctl restart posthouse")
+    all_well(systemd)
+    assert "all roles run as posthouse" in systemd.run("posthouse status")
+
+
 def upgrade_purge_and_reinstallation(systemd, packages, next_hop):
     """The queue, with a message that waits, is there after each of them."""
     next_hop.stop()
@@ -200,7 +218,7 @@ def upgrade_purge_and_reinstallation(systemd, packages, next_hop):
     systemd.run("apt-get -y -qq purge posthouse 2>&1")
     left = systemd.run("grep -ls posthouse /proc/[0-9]*/comm; test -e /usr/bin/posthouse && echo program; systemctl is-active posthouse", check=False)
     assert left.strip() in ("inactive", "failed", "unknown"), left
-    systemd.run("test -e /etc/posthouse/posthouse.conf && ls /var/lib/posthouse/accounts")
+    systemd.run("test -e /etc/posthouse/posthouse.conf && ls /var/lib/posthouse/login/accounts")
     systemd.run("apt-get -y -qq install /root/packages/posthouse_*.deb 2>&1")
     all_well(systemd)
     assert waiting(systemd) == [id]
@@ -257,6 +275,7 @@ def test_packages_on_a_bare_debian():
         is_confined(systemd)
         secret_of_systemd(systemd)
         reload_and_watchdog(systemd)
+        users_of_their_own(systemd, next_hop)
         mail_of_cron(systemd, next_hop)
         upgrade_purge_and_reinstallation(systemd, packages, next_hop)
         stop(systemd)

@@ -69,7 +69,7 @@ def test_old_verifiers_and_refused_passwords():
     relay = relay_with()
     relay.add_user("first")
     old = {"square": "m²", "mixed": "שa", "micro": "5µg"}
-    with open(relay.dir / "state/accounts", "a") as f:
+    with open(relay.dir / "state/login/accounts", "a") as f:
         for name, password in old.items():
             f.write(f"{name}@{DOMAIN} - {verifier(password.encode())} 1\n")
     for name, password in old.items():
@@ -101,7 +101,7 @@ def test_one_name():
     assert by_gsasl(relay, "SCRAM-SHA-256", f"a=b,c@{DOMAIN}", "x")[0]
     done = relay.command("user", "add", "♚", input="x\n", check=False)
     assert done.returncode == 65 and "RFC 8265" in done.stderr
-    with open(relay.dir / "state/accounts", "a") as f:  # of before: a name that PRECIS does not know, and one with a capital
+    with open(relay.dir / "state/login/accounts", "a") as f:  # of before: a name that PRECIS does not know, and one with a capital
         f.write(f"♚@{DOMAIN} - {verifier(b'x')} 1\nÖl@{DOMAIN} - {verifier(b'x')} 1\n")
     assert try_login(relay, plain, f"♚@{DOMAIN}", "x") == 235
     for form in (f"Öl@{DOMAIN}", f"ÖL@{DOMAIN}", f"öl@{DOMAIN}"):

@@ -91,8 +91,11 @@ class Booted:
     def run(self, command, check=True):
         done = subprocess.run(["nsenter", "--all", f"--target={self.pid()}", "/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
                                "bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
-        assert done.returncode == 0 or not check, f"exit {done.returncode}\n{command}\n----\n{done.stdout[-6000:]}"
+        assert done.returncode == 0 or not check, f"exit {done.returncode}\n{command}\n----\n{done.stdout[-6000:]}\n{self.journal()}"
         return done.stdout
+
+    def journal(self):
+        return self.run("journalctl -u posthouse -n 60 --no-pager -o cat", check=False)
 
     def is_up(self, seconds=2 * LIMIT):
         end = time.monotonic() + seconds

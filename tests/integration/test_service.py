@@ -8,6 +8,7 @@ from lib import *
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 UNIT = TOP / "packaging/systemd/posthouse.service.in"
 SOMEBODY = 54321  # a UID that is nobody in particular
+SECRETS = 54322   # a group, as posthouse-secrets is one of the user posthouse
 
 
 def only_root():
@@ -65,12 +66,28 @@ def test_the_unit_is_a_good_one():
     assert not complaints, done.stdout
 
 
+def test_what_systemd_thinks_of_the_unit():
+    """Of the unit alone; with each of the files that can go beside it, more is allowed, which is written down in HACKING."""
+    analyzer = shutil.which("systemd-analyze")
+    if not analyzer:
+        raise Skip("there is no systemd-analyze")
+    directory = elsewhere()
+    for drop_in, most in ((None, 13), ("read-all-keys.conf", 15), ("users.conf", 26)):
+        text = UNIT.read_text().replace("@bindir@/posthouse", str(RELEASE / "posthouse"))
+        if drop_in:
+            text += (UNIT.parent / drop_in).read_text()
+        (directory / "posthouse.service").write_text(text)
+        done = subprocess.run([analyzer, "security", "--offline=true", f"--threshold={most}", directory / "posthouse.service"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, (drop_in, done.stdout)
+
+
 def as_the_unit_says(u, uid, *command):
     """setpriv with the user, the capabilities and the limits of the unit."""
     service = u["Service"]
     capabilities = ",".join("+" + c.removeprefix("CAP_").lower() for c in service["AmbientCapabilities"].split())
     bounding = ",".join("+" + c.removeprefix("CAP_").lower() for c in service["CapabilityBoundingSet"].split())
-    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", f"--inh-caps=-all,{capabilities}", f"--ambient-caps=-all,{capabilities}",
+    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={SECRETS}", f"--inh-caps=-all,{capabilities}", f"--ambient-caps=-all,{capabilities}",
             f"--bounding-set=-all,{bounding}", *(["--no-new-privs"] if service["NoNewPrivileges"] == "yes" else []), *map(str, command)]
 
 
@@ -87,13 +104,14 @@ print("taken")
 
 
 def test_the_unit_starts_and_keeps_its_state():
-    """As systemd would: the user and capabilities of the unit, its directories, keys that only root can read, ports 587 and 465."""
+    """As systemd would: the user and capabilities of the unit, its directories, keys of root and a group, ports 587 and 465."""
     only_root()
     needs_namespaces("--net")
     u, place = unit(), elsewhere()
     programs, home = copy_programs(RELEASE, place / "bin"), place / "home"
     relay = Relay(1, start=False, users=(), build=RELEASE)
     shutil.copytree(relay.dir, home)
+    home.chmod(0o755)
     conf = home / "posthouse.conf"
     conf.write_text(re_listen((home / "posthouse.conf").read_text().replace(str(relay.dir), str(home)).replace('run_as = "root"', 'run_as = "posthouse"'))
                     .replace(f'"{home}/state"', f'"{place}/state"').replace(f'"{home}/control.sock"', f'"{place}/run/control.sock"'))
@@ -101,7 +119,10 @@ def test_the_unit_starts_and_keeps_its_state():
         (place / name).mkdir()
         (place / name).chmod(mode)
         os.chown(place / name, SOMEBODY, SOMEBODY)
-    assert all(p.stat().st_uid == 0 and p.stat().st_mode & 0o77 == 0 for p in home.glob("*.key")), "keys that only root can read"
+    for path in [p for p in home.iterdir() if p.is_file() and p.stat().st_mode & 0o77 == 0]:
+        os.chown(path, 0, SECRETS)
+        path.chmod(0o640)
+    assert any(home.glob("*.key")) and all(p.stat().st_uid == 0 and p.stat().st_mode & 0o77 == 0o40 for p in home.glob("*.key")), "keys of the group"
     command = [programs / "posthouse", "-c", conf]
     subprocess.run(as_the_unit_says(u, SOMEBODY, *command, "user", "add", f"alice@{DOMAIN}"), input=PASSWORD + "\n", text=True, check=True)
     ids = []
@@ -160,7 +181,7 @@ def test_status_fails_when_a_role_hangs_and_the_role_is_replaced():
         finally:
             os.kill(pid, signal.SIGCONT)
         assert code == 69 and "no answer" in said and seconds < 30, (code, said, seconds)  # it was a minute
-    hanging = {role: relay.pids(role)[0] for role in ("vault", "login", "queue")}
+    hanging = {role: relay.pids(role)[0] for role in ("vault", "queue", "login")}  # in the order of their start
     for pid in hanging.values():
         os.kill(pid, signal.SIGSTOP)
     code, said, seconds = looked(relay)

@@ -142,15 +142,17 @@ def test_an_upstream_without_a_mechanism_for_tokens():
 
 
 # ---- certificates ----
-def with_certificate(sink_of, more=""):
+def with_certificate(sink_of, more="", version=None, **options):
     context, cert = tls_context(WORK_DIR())
+    if version:
+        context.maximum_version = version
     _, own = tls_context(WORK_DIR(), "relay.example.org")
-    context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(own)
     sink = sink_of(context)
+    context.verify_mode = ssl.CERT_REQUIRED  # of connections from now on: the sink's own first one has no certificate
     key = pathlib.Path(str(own).replace(".pem", ".key"))
     key.chmod(stat.S_IRUSR | stat.S_IWUSR)
-    relay = Relay(upstream=upstream(sink.port, cert, f'certificate = "{own}"; certificate_key = "{key}"; {more}'))
+    relay = Relay(upstream=upstream(sink.port, cert, f'certificate = "{own}"; certificate_key = "{key}"; {more}'), **options)
     relay.submit()
     sink.wait(1)
     return sink, relay
@@ -169,3 +171,14 @@ def test_external_with_an_identity():
 def test_a_certificate_without_a_login():
     """TLS alone admits the relay: the server offers no AUTH."""
     with_certificate(lambda context: Sink(tls="implicit", tls_context=context))
+
+
+def test_the_key_of_a_certificate_is_vaults_alone():
+    """Relay shows the certificate and lacks its key, in both versions of TLS; a vault that dies is waited for."""
+    for version in ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3:
+        sink, relay = with_certificate(lambda context: Sink(tls="implicit", tls_context=context), version=version, sign=False)
+        assert version.name.replace("_", ".") in line(relay, "delivery.sent")
+        assert relay.figures("vault")["handshakes"] == 1
+        relay.kill_role("vault")
+        relay.submit()
+        sink.wait(2)

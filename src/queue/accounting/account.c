@@ -3,9 +3,12 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/policy.h"
+#include "posthouse/units.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+#define ACCOUNTS_MAX 200000 /* logins that were used a short while ago, or have sessions */
 
 /* ---- meters ---- */
 
@@ -192,6 +195,19 @@ void accounts_collect(struct accounting *acc, uint64_t now)
 	HASHTABLE_EACH_OF (struct account, a, &acc->accounts, in_table)
 		if (a->users == 0 && a->networks_n == 0 && a->held_tat_us <= now * 1000 && bounces_forgotten(&a->bounces, now))
 			account_free(a);
+}
+
+bool accounts_have_room(struct accounting *acc)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (acc->accounts.n < ACCOUNTS_MAX)
+		return true;
+	if (now - acc->accounts_collected_at >= SECOND_MS) {
+		acc->accounts_collected_at = now;
+		accounts_collect(acc, clock_now_ms());
+	}
+	return acc->accounts.n < ACCOUNTS_MAX;
 }
 
 void accounts_fini(struct accounting *acc)

@@ -92,4 +92,7 @@ void accounts_mend(struct accounting *acc, uint64_t now);
 /* Free the accounts that nobody holds and that have nothing to remember. */
 void accounts_collect(struct accounting *acc, uint64_t now);
 
+/* Can another login be kept in memory? */
+bool accounts_have_room(struct accounting *acc);
+
 #endif

@@ -37,7 +37,8 @@ struct accounting {
 	struct lockouts lockouts;
 	struct breakers breakers;
 	struct hashtable accounts;
-	uint64_t generation; /* counts configurations */
+	uint64_t accounts_collected_at; /* monotonic, for want of room */
+	uint64_t generation;            /* counts configurations */
 	struct seen_recipients seen_recipients;
 	struct admission admission;
 	struct tally limited; /* mail that a limit refused or had held, by the rule */

@@ -18,6 +18,7 @@ void admission_init(struct accounting *acc)
 
 	list_init(&ad->peers);
 	list_init(&ad->asking);
+	list_init(&ad->ending);
 	timers_add(acc->timers, &ad->tell, acc);
 }
 
@@ -89,6 +90,14 @@ struct client *client_find(struct accounting *acc, const struct channel *ch, uin
 	return NULL;
 }
 
+struct client *client_of(struct accounting *acc, uint64_t worker, uint64_t incarnation, uint64_t session)
+{
+	LIST_EACH_OF (const struct admission_peer, p, &acc->admission.peers, in_peers)
+		if (channel_peer_index(p->channel) == worker && channel_peer_incarnation(p->channel) == incarnation)
+			return client_find(acc, p->channel, session);
+	return NULL;
+}
+
 static struct client *client_new(struct accounting *acc, struct admission_peer *p, uint64_t session, struct str client)
 {
 	struct client *c = NEW(struct client);
@@ -109,9 +118,12 @@ static struct client *client_new(struct accounting *acc, struct admission_peer *
 	return c;
 }
 
-void client_log_in(struct client *c, struct str login, struct str device)
+void client_log_in(struct client *c, struct str login, struct str device, uint64_t rights, uint64_t stamp)
 {
 	c->login = str_dup(login);
+	c->device_name = str_dup(device);
+	c->rights = rights;
+	c->stamp = stamp;
 	c->account = account_hold(account_of(c->accounting, login));
 	c->device = account_hold(account_of_device(c->accounting, login, device));
 	c->account->connections++;
@@ -132,7 +144,9 @@ void client_log_out(struct client *c)
 	account_release(c->account);
 	account_release(c->device);
 	free(c->login);
-	c->login = NULL;
+	free(c->device_name);
+	c->login = c->device_name = NULL;
+	c->rights = c->stamp = 0;
 	c->account = c->device = NULL;
 }
 
@@ -163,12 +177,14 @@ void admission_peer_gone(struct accounting *acc, const struct channel *ch)
 	struct admission_peer *p = peer_find(acc, ch);
 
 	reserve_peer_gone(acc, ch);
+	revocation_peer_gone(acc, ch);
 	if (p)
 		peer_free(p);
 }
 
 void admission_fini(struct accounting *acc)
 {
+	revocation_fini(acc);
 	LIST_EACH (i, &acc->admission.peers)
 		peer_free(CONTAINER_OF(i, struct admission_peer, in_peers));
 	hashtable_fini(&acc->admission.clients);
@@ -258,15 +274,26 @@ void accounting_admit(struct accounting *acc, struct channel *ch, const struct m
 
 void accounting_present(struct accounting *acc, struct channel *ch, const struct msg_present *m)
 {
+	struct ticket t = { .worker = channel_peer_index(ch),
+			    .incarnation = channel_peer_incarnation(ch),
+			    .session = m->session,
+			    .login = m->login,
+			    .device = m->device };
 	struct client *c;
 
 	if (client_find(acc, ch, m->session) || peer_get(acc, ch)->n >= CLIENTS_MAX) {
 		channel_close(ch, "a session is presented twice, or there are too many");
 		return;
 	}
+	if (m->login.n > 0 && !ticket_fits(role_config(acc->role)->ticket_secret, m->ticket, &t)) {
+		channel_close(ch, "a session has a false ticket");
+		return;
+	}
 	c = client_new(acc, peer_get(acc, ch), m->session, m->client);
-	if (m->login.n > 0)
-		client_log_in(c, m->login, m->device);
+	if (m->login.n == 0 || revocation_holds(acc, m->login, m->device, t.stamp))
+		return;
+	client_log_in(c, m->login, m->device, t.rights, t.stamp);
+	revocation_present(c); /* it can have ended while there was no queue */
 }
 
 void accounting_leave(struct accounting *acc, struct channel *ch, const struct msg_leave *m)

@@ -4,6 +4,7 @@
 #define QUEUE_ADMISSION_H
 
 #include "accounting/account.h"
+#include "accounting/ticket.h"
 
 #include "posthouse/ipc.h"
 
@@ -26,9 +27,12 @@ struct client {
 	uint64_t session;
 	struct place *place, *site; /* its network, and the wider one */
 	char *address;
-	char *login;                      /* NULL: not logged in */
+	char *login, *device_name;        /* NULL: not logged in */
+	uint64_t rights;                  /* bits RIGHT_... of ipc.h */
+	uint64_t stamp;                   /* of the password, see authenticated; 0: none */
 	struct account *account, *device; /* NULL: not logged in, or (device) no limits of its own */
 	struct list reservations;
+	size_t reservations_n;
 };
 
 /* A channel to a submission process, with its clients. */
@@ -39,11 +43,17 @@ struct admission_peer {
 	size_t n;
 };
 
+#define ENDED_MAX 1024
+
 struct admission {
 	struct list peers;
 	struct hashtable clients, places, reservations;
 	size_t logged_in;
 	struct list asking; /* struct asking: `reserve` calls that wait for store_known() */
+	struct list ending; /* struct ending: `login_over` calls that wait for submission */
+	/* Hashes of the last logins that have ended, whose tickets are worth nothing any more. */
+	uint64_t ended[ENDED_MAX];
+	size_t ended_next;
 	/* How many clients were refused since the last log line that said so. */
 	uint64_t banned, crowded;
 	char *last;
@@ -57,8 +67,12 @@ void admission_peer_gone(struct accounting *acc, const struct channel *ch);
 /* The client with this session number on the channel; NULL. */
 struct client *client_find(struct accounting *acc, const struct channel *ch, uint64_t session);
 
+/* The same for a session that another role names: of the submission process number `worker`, if that is still the one with this
+ * incarnation. */
+struct client *client_of(struct accounting *acc, uint64_t worker, uint64_t incarnation, uint64_t session);
+
 /* The client has logged in, or logs in again as somebody else, which a listed host is allowed to do: log it out first. */
-void client_log_in(struct client *c, struct str login, struct str device);
+void client_log_in(struct client *c, struct str login, struct str device, uint64_t rights, uint64_t stamp);
 void client_log_out(struct client *c);
 
 /* A client was refused: add one to this counter of struct admission, for the log line. */
@@ -66,9 +80,25 @@ void admission_refused(struct accounting *acc, uint64_t *counter, struct str cli
 
 void admission_stats(struct accounting *acc);
 
+/* ---- revocation.c: logins that end before their sessions, since the password has changed or the login is locked ---- */
+
+/* Let the login role judge whether the login of this client still holds. */
+void revocation_present(const struct client *c);
+
+/* Has a login like this one ended? / Somebody has logged in by the same password again (it was locked only for a while). */
+bool revocation_holds(const struct accounting *acc, struct str login, struct str device, uint64_t stamp);
+void revocation_forget(struct accounting *acc, struct str login, struct str device, uint64_t stamp);
+
+void revocation_peer_gone(struct accounting *acc, const struct channel *ch);
+void revocation_fini(struct accounting *acc);
+
+/* Messages of login. */
+void accounting_authenticated(struct accounting *acc, struct channel *ch, const struct msg_authenticated *m);
+void accounting_logins_check(struct accounting *acc, struct channel *ch, const struct msg_logins_check *m);
+void accounting_login_over(struct accounting *acc, struct channel *ch, const struct msg_login_over *m);
+
 /* Messages of submission. */
 void accounting_admit(struct accounting *acc, struct channel *ch, const struct msg_admit *m);
-void accounting_authenticated(struct accounting *acc, struct channel *ch, const struct msg_authenticated *m);
 void accounting_present(struct accounting *acc, struct channel *ch, const struct msg_present *m);
 void accounting_leave(struct accounting *acc, struct channel *ch, const struct msg_leave *m);
 

@@ -10,8 +10,9 @@
 
 #include <stdlib.h>
 
-#define SLOW_MS 5000 /* the answer to a wrong password, from a slowed network */
-#define SLOT_MS 5000 /* from one attempt to the next, of a login that is guessed from its own network */
+#define LOGIN_BYTES 1024
+#define SLOW_MS     5000 /* the answer to a wrong password, from a slowed network */
+#define SLOT_MS     5000 /* from one attempt to the next, of a login that is guessed from its own network */
 
 static struct verdict login_banned(struct arena *a, uint64_t ms)
 {
@@ -22,7 +23,7 @@ static struct verdict login_banned(struct arena *a, uint64_t ms)
 /* Is the client a host that the configuration lists, or a user of this machine? Then there was no password to guess. */
 static bool is_known(const struct msg_authenticated *m)
 {
-	return str_eq(m->mechanism, S("DEVICE")) || str_eq(m->mechanism, S("LOCAL"));
+	return (m->rights & (RIGHT_LISTED | RIGHT_LOCAL)) != 0;
 }
 
 /* Passwords are perhaps guessed from this network: right and wrong ones wait for their turn, but no ban holds. A login that has
@@ -112,18 +113,20 @@ static struct verdict judge_failure(struct client *c, struct arena *a, const str
 static struct verdict judge_success(struct client *c, struct arena *a, const struct msg_authenticated *m, uint64_t now)
 {
 	struct accounting *acc = c->accounting;
-	struct account *account = account_of(acc, m->login);
+	const struct account *account = account_of(acc, m->login);
+	size_t others = account->connections - (c->account == account);
 
-	client_log_out(c);
-	if (account->connections_max > 0 && account->connections >= account->connections_max) {
+	if (account->connections_max > 0 && others >= account->connections_max) {
 		admission_refused(acc, &acc->admission.crowded, str_of(c->address));
 		return temp(421, S("4.7.0"),
 			    arena_printf(a, "too many connections of this login at once, at most %llu",
 					 (unsigned long long)account->connections_max));
 	}
-	client_log_in(c, m->login, m->device);
+	client_log_out(c);
+	client_log_in(c, m->login, m->device, m->rights, m->stamp);
+	revocation_forget(acc, m->login, m->device, m->stamp);
 	if (!is_known(m))
-		breaker_logged_in(account, str_of(c->place->name), now);
+		breaker_logged_in(c->account, str_of(c->place->name), now);
 	return ok();
 }
 
@@ -140,18 +143,35 @@ static void judge(struct client *c, struct arena *a, const struct msg_authentica
 		answer->delay_ms = SLOW_MS;
 }
 
+static struct str ticket_of(const struct client *c, char room[TICKET_SIZE])
+{
+	const struct channel *ch = c->peer->channel;
+	struct ticket t = { .worker = channel_peer_index(ch),
+			    .incarnation = channel_peer_incarnation(ch),
+			    .session = c->session,
+			    .login = str_of(c->login),
+			    .device = str_of(c->device_name),
+			    .rights = c->rights,
+			    .stamp = c->stamp };
+
+	return ticket_make(role_config(c->accounting->role)->ticket_secret, &t, room);
+}
+
 void accounting_authenticated(struct accounting *acc, struct channel *ch, const struct msg_authenticated *m)
 {
-	struct client *client = client_find(acc, ch, m->session);
-	struct msg_authorized answer = { .call = m->call };
+	struct client *client = client_of(acc, m->worker, m->incarnation, m->session);
+	struct msg_authorized answer = { .call = m->call, .unknown = client == NULL };
+	char ticket[TICKET_SIZE];
 	struct arena a = { 0 };
 
-	if (!client || !accounting_is_ready(acc))
+	if (!client || !accounting_is_ready(acc) || !accounts_have_room(acc) || m->login.n > LOGIN_BYTES)
 		answer.verdict = temp(454, S("4.7.0"), S("Temporary authentication failure, try again"));
 	else
 		judge(client, &a, m, &answer);
-	if (answer.verdict.class == OK)
+	if (answer.verdict.class == OK) {
 		answer.reserving = reserving(client);
+		answer.ticket = ticket_of(client, ticket);
+	}
 	ipc_send_authorized(ch, &answer, -1);
 	arena_fini(&a);
 }

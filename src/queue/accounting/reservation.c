@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-#define BYTES_MAX (1ull << 40)
+#define BYTES_MAX        (1ull << 40)
+#define RESERVATIONS_MAX 64 /* of a session, which has one transaction after the other */
 
 struct reservation {
 	struct hashtable_item in_table;
@@ -66,6 +67,7 @@ static void reservation_free(struct reservation *r)
 	count(c->device, &r->amounts, false);
 	hashtable_remove(&c->accounting->admission.reservations, &r->in_table);
 	list_remove(&r->in_client);
+	c->reservations_n--;
 	free(r);
 }
 
@@ -78,6 +80,7 @@ static void add(struct client *c, uint64_t transaction, const struct amounts *am
 		r->client = c;
 		r->transaction = transaction;
 		list_append(&c->reservations, &r->in_client);
+		c->reservations_n++;
 		hashtable_add(&c->accounting->admission.reservations, &r->in_table,
 			      hash_numbers((uintptr_t)c->peer, transaction));
 	}
@@ -181,6 +184,10 @@ void accounting_reserve(struct accounting *acc, struct channel *ch, const struct
 
 	if (!accounting_may_store(acc) || !accounting_is_ready(acc)) {
 		answer(ch, m->call, temp(451, S("4.3.0"), S("queue unavailable, try again")));
+		return;
+	}
+	if (c && c->reservations_n > RESERVATIONS_MAX) {
+		channel_exceeded(ch, "a session has too many reservations");
 		return;
 	}
 	if (!c || !c->account) { /* without a login nothing is reserved: `submit` checks the whole message */

@@ -80,6 +80,6 @@ struct str warmup_text(const struct warmup *w, struct arena *a, uint64_t now)
 
 	if (amount >= OVER)
 		return S("");
-	return arena_printf(a, "day %llu of the warm-up, %llu a day", (unsigned long long)(age_ms(w, now) / DAY_MS + 1),
+	return arena_printf(a, "day %llu of the warm-up, %llu a day", (unsigned long long)age_ms(w, now) / DAY_MS + 1,
 			    (unsigned long long)amount);
 }

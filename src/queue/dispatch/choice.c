@@ -2,15 +2,17 @@
 #include "dispatch/dispatch.h"
 
 #include "posthouse/address.h"
+#include "posthouse/mx_route.h"
 
-/* The next hop of one choice of a route; NULL: the configuration has no such upstream. */
-static struct nexthop *nexthop_via(struct dispatch *d, struct arena *a, struct str via, struct str domain)
+/* The next hop of one choice of a route; NULL: the configuration has no such upstream. What a route demands of TLS, and what a
+ * message wishes of it, changes how the servers of a domain are judged, but not what an upstream has to do. */
+static struct nexthop *nexthop_via(struct dispatch *d, struct arena *a, struct str via, const struct mx_route *mx)
 {
 	const struct cfg_upstream *u;
 	struct nexthop *hop;
 
 	if (str_eq(via, S("mx")))
-		return domain.n > 0 ? nexthop_get(d, arena_printf(a, "mx:%.*s", STR_ARG(domain))) : NULL;
+		return mx->domain.n > 0 ? nexthop_get(d, mx_route_name(a, mx)) : NULL;
 	u = config_upstream(role_config(d->role), via);
 	if (!u)
 		return NULL;
@@ -56,21 +58,23 @@ static void note_closed(struct route_choice *w, bool first, struct str name, str
 	}
 }
 
-/* What does not depend on the recipient; sender NULL: not known, pauses of senders and sizes do not count. */
+/* What does not depend on the recipient; sender NULL: not known, pauses of senders and sizes do not count. received_at 0: of
+ * several messages, so no next hop is unfit. */
 struct mail {
 	const struct str *sender;
-	uint64_t size;
+	uint64_t size, received_at;
+	enum tls_wish wish;
 };
 
 /* A choice in the making. */
 struct choosing {
 	struct dispatch *dispatch;
 	struct arena arena;
-	struct str domain;
+	struct mx_route mx;
 	struct mail mail;
 	uint64_t now;
 	struct route_choice choice;
-	const struct nexthop *too_small;
+	const struct nexthop *too_small, *unfit;
 	size_t closed; /* next hops that are configured and closed */
 };
 
@@ -90,7 +94,7 @@ static bool goes_first(const struct choosing *c, const struct nexthop *hop, cons
 /* Look at one entry of a route; share NULL: it has no weight. */
 static void consider(struct choosing *c, struct str via, struct share *share)
 {
-	struct nexthop *hop = nexthop_via(c->dispatch, &c->arena, via, c->domain);
+	struct nexthop *hop = nexthop_via(c->dispatch, &c->arena, via, &c->mx);
 	const struct sender_pause *p = NULL;
 	bool open;
 
@@ -101,6 +105,10 @@ static void consider(struct choosing *c, struct str via, struct share *share)
 		share->is_closed = !open;
 	if (hop->message_size > 0 && c->mail.size > hop->message_size) {
 		c->too_small = hop;
+		return;
+	}
+	if (c->mail.wish == TLS_WISH_REQUIRE && nexthop_is_unfit(hop, c->mail.received_at)) {
+		c->unfit = hop;
 		return;
 	}
 	if (open && c->mail.sender)
@@ -120,7 +128,7 @@ static void consider(struct choosing *c, struct str via, struct share *share)
 static struct route_choice choose_of_route(struct dispatch *d, const struct cfg_route *r, struct str domain, struct mail mail,
 					   uint64_t now)
 {
-	struct choosing c = { .dispatch = d, .domain = domain, .mail = mail, .now = now };
+	struct choosing c = { .dispatch = d, .mx = { domain, (enum tls_require)r->tls, mail.wish }, .mail = mail, .now = now };
 	struct route_choice *w = &c.choice;
 
 	for (size_t i = 0, n = 0; i < r->via.n && !w->nexthop; i += n) {
@@ -130,7 +138,9 @@ static struct route_choice choose_of_route(struct dispatch *d, const struct cfg_
 		for (size_t k = 0; k < n; k++)
 			consider(&c, via_read(r->via.at[i + k]).name, step ? &step->shares[k] : NULL);
 	}
-	if (!w->nexthop && c.closed == 0 && c.too_small)
+	if (!w->nexthop && c.closed == 0 && c.unfit)
+		w->why = perm(550, S("5.7.30"), S("REQUIRETLS is demanded, and no next hop of the route can fulfil it"));
+	else if (!w->nexthop && c.closed == 0 && c.too_small)
 		w->why = perm(552, S("5.3.4"), str_of(c.too_small->too_large));
 	else if (!w->nexthop && c.closed == 0)
 		w->why = domain.n > 0 ? temp(451, S("4.3.5"), S("the route names no upstream that is configured"))
@@ -149,8 +159,9 @@ struct route_choice route_choose(struct dispatch *d, const struct routed *mail, 
 	struct route_choice w = { .why = temp(451, S("4.3.5"), S("no route of the configuration applies to this recipient")) };
 
 	if (r)
-		w = choose_of_route(d, r, arena_lower(&a, address_domain(mail->recipient)),
-				    (struct mail){ &e->sender, mail->size }, now);
+		w = choose_of_route(
+			d, r, arena_lower(&a, address_domain(mail->recipient)),
+			(struct mail){ &e->sender, mail->size, mail->received_at, tls_wish_of(e->options, e->sender) }, now);
 	/* An administrator can send it another way once more: it does not fail for this. */
 	if (mail->via.n > 0 && w.why.class == PERM && w.why.code == 552)
 		w.why = temp(451, S("4.3.4"), S("it was rerouted by an upstream that takes no message of its size"));
@@ -164,6 +175,7 @@ struct route_choice message_choose(const struct message *m, const struct due_rec
 {
 	return route_choose(m->dispatch,
 			    &(struct routed){ .envelope = &m->due.envelope,
+					      .received_at = m->due.received_at,
 					      .size = m->due.prefix.n + m->due.size,
 					      .recipient = r->address,
 					      .via = r->via },
@@ -206,7 +218,7 @@ struct lane_choice lane_choose(struct dispatch *d, const struct due_lane *lane, 
 	if (choice.n == 0 || choice.n == ROUTES_MAX)
 		return (struct lane_choice){ .state = LANE_GOES, .room = SIZE_MAX };
 	for (size_t i = 0; i < choice.n; i++) {
-		struct route_choice w = choose_of_route(d, choice.at[i], lane->domain, (struct mail){ NULL, 0 }, now);
+		struct route_choice w = choose_of_route(d, choice.at[i], lane->domain, (struct mail){ .wish = lane->wish }, now);
 
 		take_better(&best, d, &w, now);
 	}

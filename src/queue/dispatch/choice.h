@@ -22,7 +22,8 @@ struct route_choice {
 /* Mail of which a next hop is wanted. */
 struct routed {
 	const struct envelope *envelope;
-	uint64_t size; /* of what is sent. A next hop that takes no message of this size is no choice. */
+	uint64_t size;        /* of what is sent. A next hop that takes no message of this size is no choice. */
+	uint64_t received_at; /* of a message with REQUIRETLS: see nexthop_is_unfit(); 0: it does not count */
 	struct str recipient;
 	struct str via; /* the only choice, whatever routes say: an administrator has sent it this way; "": by the routes */
 };

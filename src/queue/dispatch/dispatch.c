@@ -71,6 +71,18 @@ void dispatch_mend(struct dispatch *d, uint64_t now)
 	scheduler_mend(d);
 }
 
+static void exceptions_stats(struct dispatch *d)
+{
+	const struct config *c = role_config(d->role);
+	struct arena a = { 0 };
+
+	for (size_t i = 0; i < c->routes_n; i++)
+		if (c->routes[i].tls == TLS_REQUIRE_NONE)
+			role_stat_of(d->role, METRIC_QUEUE_TLS_EXCEPTION,
+				     arena_printf(&a, "routes[%llu]", (unsigned long long)c->routes[i].place), 1, S(""));
+	arena_fini(&a);
+}
+
 void dispatch_stats(struct dispatch *d)
 {
 	role_stat(d->role, METRIC_QUEUE_DELIVERIES, d->leases.count);
@@ -83,6 +95,7 @@ void dispatch_stats(struct dispatch *d)
 	sender_pauses_stats(d);
 	nexthop_rates_stats(d);
 	steps_stats(d);
+	exceptions_stats(d);
 }
 
 /* ---- relay and vault ---- */
@@ -94,6 +107,7 @@ void dispatch_peer_up(struct dispatch *d, struct channel *ch)
 	if (channel_peer(ch) != ROLE_RELAY)
 		return;
 	d->relay = ch;
+	d->drained = false;
 	scheduler_wake(d);
 }
 
@@ -109,6 +123,12 @@ void dispatch_peer_gone(struct dispatch *d, const struct channel *ch)
 	d->relay = NULL;
 	leases_return_parked(d);
 	leases_relay_gone(d);
+}
+
+void dispatch_drained(struct dispatch *d, struct channel *ch, const struct msg_drained *m)
+{
+	if (ch == d->relay)
+		d->drained = true;
 }
 
 void dispatch_result(struct dispatch *d, struct channel *ch, const struct msg_result *m)

@@ -51,6 +51,7 @@ struct dispatch {
 	const struct dispatch_ops *ops;
 	struct store *store;           /* NULL: not open, or closing: it must not be asked for anything */
 	struct channel *relay, *vault; /* NULL: away */
+	bool drained;                  /* relay ends, and has tried nothing of what has no result */
 	bool stopping;                 /* nothing is leased any more */
 	struct nexthops nexthops;
 	struct hashtable steps; /* of routes, see shares.h */
@@ -90,6 +91,7 @@ void dispatch_peer_gone(struct dispatch *d, const struct channel *ch);
 
 /* Messages of relay. */
 void dispatch_result(struct dispatch *d, struct channel *ch, const struct msg_result *m);
+void dispatch_drained(struct dispatch *d, struct channel *ch, const struct msg_drained *m);
 void dispatch_resign(struct dispatch *d, struct channel *ch, const struct msg_resign *m);
 
 /* Is the store open? Not once it is closing: a callback that comes then ends its chain. */

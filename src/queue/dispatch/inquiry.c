@@ -2,6 +2,9 @@
  * name servers are silent cost a thousand questions, but no delivery. Domains that worked lately need no question. */
 #include "dispatch/dispatch.h"
 
+#include "posthouse/clock.h"
+
+#define KEPT_MS   3000 /* longer than a delivery waits whose lane had several possible next hops */
 #define ASKED_MAX 1500 /* questions at once: relay has descriptors for more, and needs 20 KiB for each */
 
 static void advance(struct dispatch *d);
@@ -82,6 +85,7 @@ static void on_looked_up(void *ctx, struct verdict v, const struct msg_looked_up
 		return;
 	}
 	end(hop, m->known ? HOSTS_FOUND : HOSTS_MISSING);
+	hop->kept_until = clock_now_ms() + KEPT_MS;
 	nexthop_resume_waiting(hop);
 	advance(d);
 	d->ops->wake(d);

@@ -91,6 +91,7 @@ struct lease *lease_new(struct message *m, struct nexthop *hop)
 	m->dispatch->leases.count++;
 	if (hop) {
 		hop->leases++;
+		hop->kept_until = 0;
 		nexthop_place(hop);
 	}
 	return l;

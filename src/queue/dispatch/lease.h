@@ -53,10 +53,11 @@ struct lease {
 	uint64_t charge;         /* of the next hop's rates, see nexthop_rate_charge(); 0: none */
 	struct share *share;     /* that counts it; NULL: none */
 	uint64_t sent_at;
-	struct str from; /* its only author, see `deliver` in messages.def; in the message's arena */
-	bool withdrawn;  /* an administrator removes it: if relay could not deliver it, that is no attempt */
-	bool held;       /* SETTLING, but the store had no room for the outcomes: they are offered again */
-	bool tell_relay; /* its result came from relay, which keeps it until it gets `settled` */
+	struct str from;   /* its only author, see `deliver` in messages.def; in the message's arena */
+	bool withdrawn;    /* an administrator removes it: if relay could not deliver it, that is no attempt */
+	bool held;         /* SETTLING, but the store had no room for the outcomes: they are offered again */
+	bool tell_relay;   /* its result came from relay, which keeps it until it gets `settled` */
+	unsigned re_signs; /* see re_sign.c */
 	struct due_recipient *recipients;
 	size_t recipients_n;
 	struct outcome *outcomes; /* one per recipient, from SETTLING on */

@@ -89,6 +89,23 @@ void nexthop_disprove(struct nexthop *hop)
 		p->until = 0;
 }
 
+static struct unfit *unfit_slot(const struct nexthop *hop)
+{
+	return &hop->dispatch->nexthops.unfit[(hash_text(str_of(hop->name)) >> 16) % UNFIT_SLOTS];
+}
+
+void nexthop_note_unfit(struct nexthop *hop, uint64_t tried_at)
+{
+	*unfit_slot(hop) = (struct unfit){ .hash = hash_text(str_of(hop->name)), .tried_at = tried_at };
+}
+
+bool nexthop_is_unfit(const struct nexthop *hop, uint64_t since)
+{
+	const struct unfit *u = unfit_slot(hop);
+
+	return since > 0 && u->tried_at >= since && u->hash == hash_text(str_of(hop->name));
+}
+
 struct nexthop *nexthop_get(struct dispatch *d, struct str name)
 {
 	struct nexthop *hop = HASHTABLE_NAMED(&d->nexthops.table, name, struct nexthop, in_table, name);

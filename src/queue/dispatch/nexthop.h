@@ -44,7 +44,8 @@ struct nexthop {
 	bool is_mx, in_down;
 	bool proven; /* an MX domain that worked lately */
 	enum nexthop_hosts hosts;
-	uint64_t inquiry; /* the call to relay */
+	uint64_t inquiry;    /* the call to relay */
+	uint64_t kept_until; /* its hosts were looked up for a delivery that comes soon, and waits in no lane here; 0: not so */
 	enum nexthop_status status;
 	enum nexthop_fault fault; /* FAULT_NONE: up, or not known since the restart */
 	uint64_t meaning;         /* of this fault; 0: like `fault`, or not known to relay */
@@ -72,6 +73,13 @@ struct nexthop {
 };
 
 #define PROVEN_SLOTS 8192
+#define UNFIT_SLOTS  512
+
+/* When the next hop with this name was last tried for mail with REQUIRETLS, and could not do what RFC 8689 demands. Of two with
+ * the same slot one is forgotten; that costs one more try. */
+struct unfit {
+	uint64_t hash, tried_at;
+};
 
 /* A domain that worked, by its hash. Of two domains with the same slot one is forgotten; that costs one question to relay. */
 struct proven {
@@ -87,6 +95,7 @@ struct nexthops {
 	struct list waiting; /* those with waiting lanes */
 	struct list asked;   /* those with expected recipients */
 	struct proven proven[PROVEN_SLOTS];
+	struct unfit unfit[UNFIT_SLOTS];
 	size_t down_n;
 	bool mx_used; /* some route has the choice "mx" */
 	bool known;   /* the states from before the restart have been read */
@@ -118,6 +127,11 @@ bool nexthop_knows_hosts(const struct nexthop *hop);
  * work. */
 void nexthop_prove(struct nexthop *hop, uint64_t now);
 void nexthop_disprove(struct nexthop *hop);
+
+/* A delivery that was begun at `tried_at` has shown that the next hop cannot do what REQUIRETLS demands. / Was that so for one
+ * that was begun after `since`? 0: no. A message that comes later tries the next hop for itself: it can have been mended. */
+void nexthop_note_unfit(struct nexthop *hop, uint64_t tried_at);
+bool nexthop_is_unfit(const struct nexthop *hop, uint64_t since);
 
 #define REASON_MAX_BYTES 800 /* of its own, and of a paused sender */
 void nexthop_set_reason(struct nexthop *hop, struct str reason);

@@ -129,8 +129,9 @@ void nexthops_collect(struct dispatch *d)
 {
 	uint64_t now = clock_now_ms();
 
-	LIST_EACH (i, &d->nexthops.idle)
-		nexthop_free(CONTAINER_OF(i, struct nexthop, in_class));
+	LIST_EACH_OF (struct nexthop, hop, &d->nexthops.idle, in_class)
+		if (now >= hop->kept_until)
+			nexthop_free(hop);
 	LIST_EACH_OF (struct nexthop, hop, &d->nexthops.down, in_class) {
 		if (d->nexthops.down_n <= NEXTHOPS_MAX && now < hop->down_until + FORGET_AFTER_MS)
 			return; /* those that were used last are at the end */

@@ -61,8 +61,9 @@ void outcome_tell(const struct answer *an, const struct due_recipient *r, struct
 		outcome_arena(an->lease), level, m->id, event, 4, kv("login", m->envelope.login),
 		kv("sender", m->envelope.sender), kv("message_id", m->envelope.message_id),
 		sent_at ? kv("queued_ms", queued_ms) : kv("queued_ms", ""), kv("recipient", r->address), kv("remote", an->remote),
-		kv("tls", an->tls), kv("without", an->without), kv("from", an->lease->from), kv("route", o->route),
-		kv("code", o->verdict.code), kv("enhanced", o->verdict.enhanced), kv("reply", o->verdict.text),
+		kv("tls", an->tls), kv("tls_policy", an->tls_policy), kv("tls_result", an->tls_result),
+		kv("without", an->without), kv("from", an->lease->from), kv("route", o->route), kv("code", o->verdict.code),
+		kv("enhanced", o->verdict.enhanced), kv("reply", o->verdict.text),
 		kv("class", trouble_name(meaning_trouble(an->meaning))),
 		kv("who", an->meaning ? actor_name(meaning_actor(an->meaning)) : ""), kv("hint", meaning_hint(an->meaning)),
 		kv("scope", an->meaning ? scope_name(an->scope) : ""), kv("attempts", r->attempts + (o->attempted ? 1 : 0)),
@@ -219,11 +220,11 @@ struct outcome outcome_answered(struct answer *an, const struct due_recipient *r
 	return o;
 }
 
-/* RFC 3463: X.4.1 no answer from host, X.3.5 system incorrectly configured, X.7.0
- * other security or policy. */
-struct verdict outcome_fault(enum nexthop_fault fault, struct str reason)
+/* RFC 3463: X.4.1 no answer from host, X.3.5 system incorrectly configured, X.7.0 other security or policy, X.7.5 cryptographic
+ * failure: the TLS of the next hop, at which nobody here need be at fault. */
+struct verdict outcome_fault(enum nexthop_fault fault, uint64_t meaning, struct str reason)
 {
 	static const struct str enhanced[] = { { "4.4.0", 5 }, { "4.4.1", 5 }, { "4.3.5", 5 }, { "4.7.0", 5 } };
 
-	return temp(451, enhanced[fault], reason);
+	return temp(451, meaning_trouble(meaning) == TROUBLE_TLS ? S("4.7.5") : enhanced[fault], reason);
 }

@@ -9,7 +9,7 @@
 struct answer {
 	struct lease *lease;
 	uint64_t now;
-	struct str remote, tls, without, transcript;
+	struct str remote, tls, tls_policy, tls_result, without, transcript;
 	bool shown;       /* some recipient's outcome has the transcript of what went well: one for the message is enough */
 	bool dsn;         /* the next hop itself reports successes */
 	uint64_t meaning; /* of the reply, see meaning.h; 0: not known */
@@ -40,8 +40,8 @@ void outcome_deferred(const struct answer *an, const struct due_recipient *r, ui
 bool outcome_is_over(const struct due_message *m, uint64_t tried_at);
 void outcome_expired(const struct answer *an, const struct due_recipient *r, struct outcome *o);
 
-/* The fault of a next hop as a recipient's last answer. */
-struct verdict outcome_fault(enum nexthop_fault fault, struct str reason);
+/* The fault of a next hop as a recipient's last answer; `meaning` as in struct nexthop, 0: not known. */
+struct verdict outcome_fault(enum nexthop_fault fault, uint64_t meaning, struct str reason);
 
 /* ---- refused_report.c: a next hop refuses a report or notification for what it is: then it goes in another form (dsn_form.h)
  * ---- */

@@ -16,7 +16,7 @@ static struct outcome blocked(const struct answer *an, const struct due_recipien
 	struct route_choice next = message_choose(l->message, r, an->now);
 
 	o.meaning = an->meaning;
-	o.verdict = outcome_fault(fault, reason);
+	o.verdict = outcome_fault(fault, an->meaning, reason);
 	o.remote = an->remote;
 	o.tls = an->tls;
 	o.transcript = an->transcript;
@@ -31,6 +31,26 @@ static struct outcome blocked(const struct answer *an, const struct due_recipien
 	} else if (news) {
 		outcome_tell(an, r, &o, LOG_INFO, "delivery.deferred");
 	}
+	return o;
+}
+
+/* RFC 8689 4.2.1: the next hop cannot do what REQUIRETLS demands. The recipient takes another choice of its route, also one that
+ * is closed now; only where there is none, this is the end. */
+static struct outcome unfit(struct answer *an, const struct due_recipient *r, const struct rec_outcome *said)
+{
+	const struct lease *l = an->lease;
+	struct route_choice next = message_choose(l->message, r, an->now);
+	struct outcome o;
+
+	if (next.nexthop == l->nexthop || next.why.class != OK)
+		return outcome_answered(an, r, said);
+	o = outcome_unchanged(l, r, an->now, next.nexthop ? an->now : next.wait_until);
+	o.meaning = said->meaning;
+	o.verdict = verdict_keep(outcome_arena(l), said->verdict);
+	o.remote = an->remote;
+	o.tls = an->tls;
+	o.transcript = an->transcript;
+	outcome_tell(an, r, &o, LOG_INFO, "delivery.rerouted");
 	return o;
 }
 
@@ -62,8 +82,10 @@ static enum nexthop_fault fault_of(const struct msg_result *m)
 /* Take over what the result says about the next hop as a whole; true when this was not known before. */
 static bool use_nexthop(struct lease *l, const struct msg_result *m, uint64_t now)
 {
-	bool spoke = next_hop_spoke(m);
+	bool spoke = next_hop_spoke(m) && !m->unfit;
 
+	if (m->unfit)
+		nexthop_note_unfit(l->nexthop, l->sent_at);
 	if (spoke)
 		nexthop_pace(l->nexthop, m->connections);
 	if (!next_hop_took(m) && (m->gate || !spoke))
@@ -90,6 +112,8 @@ static void use_answers(struct lease *l, const struct msg_result *m)
 		.now = clock_now_ms(),
 		.remote = arena_str(outcome_arena(l), str_head(m->remote, REPLY_MAX)),
 		.tls = arena_str(outcome_arena(l), str_head(m->tls, REPLY_MAX)),
+		.tls_policy = arena_str(outcome_arena(l), str_head(m->tls_policy, REPLY_MAX)),
+		.tls_result = arena_str(outcome_arena(l), str_head(m->tls_result, REPLY_MAX)),
 		.without = arena_str(outcome_arena(l), str_head(m->without, REPLY_MAX)),
 		.transcript = arena_str(outcome_arena(l), str_head(m->transcript, 4096)),
 		.dsn = m->dsn != 0,
@@ -107,7 +131,9 @@ static void use_answers(struct lease *l, const struct msg_result *m)
 
 		an.meaning = m->gate_meaning;
 		an.scope = SCOPE_HOP;
-		if (o && (!m->gate || o->verdict.class == OK))
+		if (o && m->unfit && o->verdict.class != OK)
+			l->outcomes[i] = unfit(&an, r, o);
+		else if (o && (!m->gate || o->verdict.class == OK))
 			l->outcomes[i] = outcome_answered(&an, r, o);
 		else if (m->gate)
 			l->outcomes[i] = blocked(&an, r, fault_of(m), reason, news);

@@ -69,7 +69,7 @@ void outcome_wait(struct lease *l, const struct route_choice *choice, bool scan_
 		if (!over)
 			continue;
 		o->route = arena_str(outcome_arena(l), choice->name);
-		o->verdict = outcome_fault(FAULT_UNREACHABLE, arena_str(outcome_arena(l), choice->reason));
+		o->verdict = outcome_fault(FAULT_UNREACHABLE, 0, arena_str(outcome_arena(l), choice->reason));
 		o->attempted = true;
 		outcome_expired(&an, r, o);
 	}

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-#define RE_SIGNS_MAX 1000 /* open ones: more than there are deliveries */
+#define RE_SIGNS_OF_LEASE 16   /* a delivery that is tried again without an extension can convert its text again */
+#define RE_SIGNS_MAX      1000 /* open ones: more than there are deliveries */
 
 struct re_sign {
 	struct list in_re_signs;
@@ -65,7 +66,7 @@ static struct verdict may_re_sign(const struct dispatch *d, const struct lease *
 {
 	if (!dispatch_may_store(d) || d->re_signs.n >= RE_SIGNS_MAX)
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
-	if (!l || l->state != LEASE_SENT)
+	if (!l || l->state != LEASE_SENT || l->re_signs >= RE_SIGNS_OF_LEASE)
 		return perm(550, S("5.7.0"), S("the queue knows no such delivery"));
 	if (domain_to_sign(l).n == 0)
 		return perm(550, S("5.7.0"), S("the message was not signed"));
@@ -86,6 +87,7 @@ void dispatch_resign(struct dispatch *d, struct channel *ch, const struct msg_re
 		ipc_send_resigned(ch, &(struct msg_resigned){ .call = m->call, .verdict = v }, -1);
 		return;
 	}
+	l->re_signs++;
 	r = NEW(struct re_sign);
 	r->dispatch = d;
 	r->channel = ch;

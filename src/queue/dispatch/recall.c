@@ -35,6 +35,10 @@ void leases_relay_gone(struct dispatch *d)
 			l->tell_relay = false;
 		if (l->state != LEASE_SENT)
 			continue;
+		if (d->drained) {
+			outcome_return(l, clock_now_ms());
+			continue;
+		}
 		lease_enter(l, LEASE_ORPHANED);
 		orphans++;
 	}

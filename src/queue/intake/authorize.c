@@ -1,5 +1,6 @@
 /* authorize.c - is a message allowed? In the order of the steps: authorize (when limits are known), look_up (was it stored
- * before?), count_new (recipients), decide (limits, breaker), give_to_store, on_accepted. */
+ * before?), count_new (recipients), decide (limits, breaker), sign (signing.c), give_to_store, on_accepted. Whose message it
+ * is: senders.c. */
 #include "intake/intake_private.h"
 #include "common/event_fields.h"
 #include "common/route.h"
@@ -14,6 +15,7 @@ static void on_looked_up(void *ctx, struct verdict v, const struct message_row *
 static void count_new(struct transaction *t);
 static void on_known(void *ctx, struct verdict v, const bool *known, size_t n);
 static void decide(struct transaction *t, uint64_t new_recipients);
+static void sign(struct transaction *t);
 static void give_to_store(struct transaction *t);
 static void on_accepted(void *ctx, struct verdict v);
 
@@ -60,8 +62,10 @@ void intake_resume(struct intake *in)
 void intake_close(struct intake *in)
 {
 	LIST_EACH_OF (struct transaction, t, &in->submitted, in_submitted)
-		if (t->progress == WAITS_FOR_START)
+		if (t->progress == WAITS_FOR_START || t->progress == IS_SIGNED) {
+			signing_cancel(t);
 			refuse(t, temp(451, S("4.3.2"), S("the relay is being stopped, try again")));
+		}
 	in->store = NULL;
 }
 
@@ -73,7 +77,7 @@ static void look_up(struct transaction *t)
 
 	LIST_EACH_OF (const struct transaction, other, &in->submitted, in_submitted) {
 		if (other != t && other->m.id == t->m.id) {
-			give_to_store(t);
+			sign(t); /* it can be the first of the two in the store */
 			return;
 		}
 	}
@@ -134,7 +138,7 @@ static void on_known(void *ctx, struct verdict v, const bool *known, size_t n)
  * report tells the sender about these. */
 static struct verdict check_size(struct transaction *t)
 {
-	uint64_t size = t->m.prefix.n + t->m.size, most = 0;
+	uint64_t size = t->m.prefix.n + signing_room(t) + t->m.size, most = 0;
 
 	for (size_t i = 0; i < t->m.recipients_n; i++) {
 		uint64_t this_one = route_message_size(role_config(t->intake->role), &t->m.envelope, t->recipients[i].address);
@@ -165,7 +169,21 @@ static void decide(struct transaction *t, uint64_t new_recipients)
 	if (v.class != OK)
 		refuse(t, v);
 	else
+		sign(t);
+}
+
+static void on_signed(struct transaction *t, struct verdict v)
+{
+	if (v.class != OK)
+		refuse(t, v);
+	else
 		give_to_store(t);
+}
+
+static void sign(struct transaction *t)
+{
+	t->progress = IS_SIGNED;
+	signing_start(t, on_signed);
 }
 
 /* The first event of the message's history. */
@@ -177,6 +195,7 @@ static void write_event(struct transaction *t)
 	m->event = FIELDS(a, kv("login", m->envelope.login), kv("device", m->device), kv("origin", m->origin),
 			  kv("sender", m->envelope.sender), kv("recipients", m->recipients_n), kv("size_bytes", m->size),
 			  kv("sign_domain", m->envelope.sign_domain),
+			  kv("tls_wish", tls_wish_word(tls_wish_of(m->envelope.options, m->envelope.sender))),
 			  kv("release_at", m->envelope.release_at ? format_time(a, m->envelope.release_at) : S("")),
 			  kv("held", m->held));
 }

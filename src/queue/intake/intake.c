@@ -14,6 +14,7 @@
 #define BYTES_MAX        (256 * MIB)
 #define RECIPIENTS_MAX   10000 /* the most that the configuration allows; it can have changed since the client named them */
 #define ADDRESSES_MAX    (16 * MIB)
+#define RECEIVED_MAX     4096
 #define CLOCK_LOG_MS     60000
 
 /* The clock of a machine without a battery starts in 1970. Mail is accepted only after the time at which this program was
@@ -48,13 +49,12 @@ static struct intake_peer *peer_of(struct intake *in, struct channel *ch)
 	return p;
 }
 
-/* The transaction of this number that is being filled; new ones are at the front. */
+/* The transaction of this number that is being filled. */
 static struct transaction *find(struct intake_peer *p, uint64_t number)
 {
-	LIST_EACH_OF (struct transaction, t, &p->transactions, in_peer)
-		if (t->number == number && !t->accepting)
-			return t;
-	return NULL;
+	struct hashtable_item *item = hashtable_find(&p->filling, number, NULL);
+
+	return item ? CONTAINER_OF(item, struct transaction, in_filling) : NULL;
 }
 
 static struct transaction *transaction_new(struct intake *in, struct intake_peer *p, uint64_t number, uint64_t id)
@@ -66,7 +66,8 @@ static struct transaction *transaction_new(struct intake *in, struct intake_peer
 	t->number = number;
 	t->m.id = id;
 	list_init(&t->in_submitted);
-	list_prepend(&p->transactions, &t->in_peer);
+	list_append(&p->transactions, &t->in_peer);
+	hashtable_add(&p->filling, &t->in_filling, number);
 	p->n++;
 	return t;
 }
@@ -76,6 +77,8 @@ static void leave_peer(struct transaction *t)
 	if (!t->peer)
 		return;
 	list_remove(&t->in_peer);
+	if (!t->accepting)
+		hashtable_remove(&t->peer->filling, &t->in_filling);
 	t->peer->n--;
 	t->peer->bytes -= t->counted;
 	t->peer = NULL;
@@ -110,6 +113,7 @@ static void peer_free(struct intake_peer *p)
 {
 	LIST_EACH (i, &p->transactions)
 		drop(CONTAINER_OF(i, struct transaction, in_peer));
+	hashtable_fini(&p->filling);
 	list_remove(&p->in_peers);
 	free(p);
 }
@@ -130,13 +134,14 @@ void intake_fini(struct intake *in)
 /* Count the memory of the transaction. A peer above the bounds ignores its credit, and is closed. */
 static bool within_bounds(struct transaction *t)
 {
+	size_t bytes = t->arena.used_bytes + t->capacity * sizeof(*t->recipients);
 	struct intake_peer *p = t->peer;
 
-	p->bytes += t->arena.used_bytes - t->counted;
-	t->counted = t->arena.used_bytes;
+	p->bytes += bytes - t->counted;
+	t->counted = bytes;
 	if (p->n <= TRANSACTIONS_MAX && p->bytes <= BYTES_MAX && t->addresses_bytes <= ADDRESSES_MAX)
 		return true;
-	channel_close(p->channel, "partial transactions pass their bounds");
+	channel_exceeded(p->channel, "partial transactions pass their bounds");
 	return false;
 }
 
@@ -206,8 +211,8 @@ void intake_spool_open(struct intake *in, struct channel *ch, const struct msg_s
 		ipc_send_spool_opened(ch, &(struct msg_spool_opened){ .call = m->call, .verdict = v }, -1);
 		return;
 	}
-	if (m->id == 0 || find(peer_of(in, ch), m->transaction)) {
-		channel_close(ch, "spool_open without an id, or twice");
+	if (!intake_id_is_allowed(ch, m->id) || find(peer_of(in, ch), m->transaction)) {
+		channel_close(ch, "spool_open without an id of its own, or twice");
 		return;
 	}
 	t = transaction_new(in, peer_of(in, ch), m->transaction, m->id);
@@ -222,7 +227,7 @@ void intake_spool_open(struct intake *in, struct channel *ch, const struct msg_s
 
 bool intake_envelope_is_allowed(const struct envelope *e)
 {
-#define FIELD_str(name, most)
+#define FIELD_str(name, most)                 &&intake_text_is_allowed(e->name)
 #define FIELD_u64(name, most)                 &&e->name <= (most)
 #define FIELD(type, name, stored, seen, most) FIELD_##type(name, most)
 	return (e->deliver_by_mode & ~(uint64_t)BY_TRACE) <= BY_NOTIFY ENVELOPE_FIELDS(FIELD);
@@ -234,7 +239,8 @@ void intake_envelope(struct intake *in, struct channel *ch, const struct msg_env
 	struct transaction *t = find(peer_of(in, ch), m->transaction);
 	struct arena *a;
 
-	if (m->id == 0 || !intake_envelope_is_allowed(&m->envelope) || (t && (t->has_envelope || t->m.id != m->id))) {
+	if (!intake_id_is_allowed(ch, m->id) || !intake_envelope_is_allowed(&m->envelope) ||
+	    (t && (t->has_envelope || t->m.id != m->id))) {
 		channel_close(ch, "an envelope that is not allowed");
 		return;
 	}
@@ -244,7 +250,7 @@ void intake_envelope(struct intake *in, struct channel *ch, const struct msg_env
 	t->has_envelope = true;
 	t->m.token = m->token;
 	t->m.kind = KIND_MAIL;
-	t->m.device = arena_str(a, m->device);
+	t->log = (struct log){ .session = m->session, .message = m->id };
 	t->m.origin = arena_str(a, m->origin);
 	t->m.envelope = m->envelope;
 	envelope_keep(a, &t->m.envelope);
@@ -257,8 +263,8 @@ void intake_recipients(struct intake *in, struct channel *ch, const struct msg_r
 
 	if (!t || !t->has_envelope) /* `submit` gets the answer */
 		return;
-	if (t->m.recipients_n + m->recipients.n > RECIPIENTS_MAX) {
-		channel_close(ch, "more recipients than a message may have");
+	if (t->m.recipients_n + m->recipients.n > RECIPIENTS_MAX || !intake_recipients_are_allowed(m)) {
+		channel_close(ch, "recipients that a message cannot have");
 		return;
 	}
 	for (size_t i = 0; i < m->recipients.n; i++) {
@@ -301,6 +307,10 @@ void transaction_answer(struct transaction *t, struct verdict v)
 static bool is_whole(const struct transaction *t, const struct msg_submit *m)
 {
 	if (t->m.recipients_n == 0 || m->header_size > m->size || t->spool == SPOOL_CREATING)
+		return false;
+	if (m->from.n == 0 || m->from.n > AUTHORS_MAX || m->resenders.n > AUTHORS_MAX || m->to_sign.n > DKIM_KEYS_MAX)
+		return false;
+	if (m->received.n > RECEIVED_MAX || !field_is_one(m->received, S("Received")) || !str_ends(m->received, S("\r\n")))
 		return false;
 	if (m->place == PLACE_ROW)
 		return m->text.n == m->size && m->size <= INLINE_MAX && t->spool == SPOOL_NONE;
@@ -347,7 +357,7 @@ static void complete(struct transaction *t, const struct msg_submit *m, const st
 
 	to->received_at = clock_now_ms();
 	set_times(t, &c->queue);
-	to->prefix = arena_str(&t->arena, m->prefix);
+	to->prefix = arena_str(&t->arena, m->received);
 	to->text = arena_str(&t->arena, m->text);
 	to->place = m->place == PLACE_FILE ? PLACE_FILE : PLACE_ROW;
 	to->size = m->size;
@@ -362,21 +372,23 @@ void intake_submit(struct intake *in, struct channel *ch, const struct msg_submi
 
 	if (v.class == OK && (!t || !t->has_envelope))
 		v = temp(451, S("4.3.0"), S("the queue does not know the transaction, try again"));
-	if (v.class != OK) {
-		answer_submit(ch, m->call, v);
-		if (in)
-			reservation_end(in->accounting, ch, m->transaction);
-		if (t)
-			drop(t);
+	if (v.class == OK && !is_whole(t, m)) {
+		channel_close(ch, "a submit that does not fit its transaction");
 		return;
 	}
-	if (!is_whole(t, m)) {
-		channel_close(ch, "a submit that does not fit its transaction");
+	if (v.class == OK)
+		v = judge_sender(t, m);
+	if (v.class != OK) {
+		answer_submit(ch, m->call, v);
+		reservation_end(in->accounting, ch, m->transaction);
+		if (t)
+			drop(t);
 		return;
 	}
 	complete(t, m, role_config(in->role));
 	if (!within_bounds(t))
 		return;
+	hashtable_remove(&t->peer->filling, &t->in_filling);
 	t->accepting = true;
 	t->submit_call = m->call;
 	in->accepting++;

@@ -41,6 +41,9 @@ struct verdict intake_takes_mail(struct intake *in);
 /* Are the numbers of the envelope those that a submission process can make of what a client says? */
 bool intake_envelope_is_allowed(const struct envelope *e);
 
+/* A text of one line, of a length that is not absurd? */
+bool intake_text_is_allowed(struct str text);
+
 /* Limits and bans have been read, or cannot be read: submitted messages that waited for that go on. */
 void intake_resume(struct intake *in);
 

@@ -3,6 +3,15 @@
 #include "report/dsn_private.h"
 
 #include "posthouse/log.h"
+#include "posthouse/smtp_server.h"
+
+/* RFC 8689 5 and 6: what concerns a message is protected as the message was, and goes without TLS where that could. */
+static uint64_t tls_options(const struct envelope *parent)
+{
+	if (parent->options & (OPTION_REQUIRETLS | OPTION_REQUIRETLS_OFFERED))
+		return OPTION_REQUIRETLS_OFFERED;
+	return parent->options & (OPTION_TLS_OPTIONAL | OPTION_TLS_UNREPORTED);
+}
 
 /* `refused_by`: the route that refused the parent in another form; "". */
 static void begin(struct dsn *dsn, enum message_kind kind, struct str recipient, struct str refused_by)
@@ -14,6 +23,7 @@ static void begin(struct dsn *dsn, enum message_kind kind, struct str recipient,
 				  .parent = dsn->parent.id,
 				  .form = dsn->form,
 				  .refused_by = refused_by,
+				  .options = tls_options(&dsn->parent.envelope),
 			  });
 }
 

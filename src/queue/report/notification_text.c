@@ -47,27 +47,13 @@ static struct str held_text(struct arena *a, const struct account_event *e)
 }
 
 /* A user of this machine has no password here: it is his programs that have to be looked at. */
-static struct str local_breaker_text(struct arena *a, const struct account_event *e)
+static struct str what_to_stop(struct arena *a, const struct account_event *e)
 {
-	struct str login = e->login;
-
-	return arena_printf(
-		a,
-		"The mail that %.*s sends on this machine is held from now on, because of a sudden change: %.*s.\n\n"
-		"This is what it looks like when a program of this user was broken into, or repeats its mail without end. "
-		"Mail of this login that was not sent yet is held too; nothing is lost, "
-		"and it goes on when the postmaster says so.\n\n"
-		"For the postmaster, to see what is held:\n    posthouse queue list --user %.*s\n"
-		"Was it not meant: look at the programs of this user (web pages, cron), and refuse the user until they are "
-		"mended, by refuse = true in the entry of the user in local.users, and posthouse reload. Then:\n"
-		"    posthouse queue remove --user %.*s\n"
-		"    posthouse limits reset %.*s\n"
-		"Was it meant:\n"
-		"    posthouse limits reset %.*s\n"
-		"    posthouse queue release --user %.*s\n"
-		"What counts as a sudden change is in the configuration, under breaker.\n",
-		STR_ARG(login), STR_ARG(e->reason), STR_ARG(login), STR_ARG(login), STR_ARG(login), STR_ARG(login),
-		STR_ARG(login));
+	if (e->is_local)
+		return S("Was it not meant: look at the programs of this user (web pages, cron), and refuse the user "
+			 "until they are mended, by refuse = true in the entry of the user in local.users, and posthouse "
+			 "reload. Then:\n");
+	return arena_printf(a, "Was it an intruder:\n    posthouse user passwd %.*s\n", STR_ARG(e->login));
 }
 
 static struct str breaker_text(struct arena *a, const struct account_event *e)
@@ -76,21 +62,25 @@ static struct str breaker_text(struct arena *a, const struct account_event *e)
 
 	return arena_printf(
 		a,
-		"The mail of %.*s is held from now on, because of a sudden change: %.*s.\n\n"
-		"This is what it looks like when a password was stolen. Mail of this login that was not sent yet is held too; "
+		"%s %.*s %s held from now on, because of a sudden change: %.*s.\n\n"
+		"This is what it looks like when %s. Mail of this login that was not sent yet is held too; "
 		"nothing is lost, and it goes on when the postmaster says so.\n\n"
-		"If it was not you: change the password at once, and tell the postmaster.\n"
-		"If it was you: tell the postmaster, so that your mail can go on.\n\n"
-		"For the postmaster, to see what is held:\n    posthouse queue list --user %.*s\nWas it an intruder:\n"
-		"    posthouse user passwd %.*s\n"
+		"%s"
+		"For the postmaster, to see what is held:\n    posthouse queue list --user %.*s\n"
+		"%.*s"
 		"    posthouse queue remove --user %.*s\n"
 		"    posthouse limits reset %.*s\n"
 		"Was it meant:\n"
 		"    posthouse limits reset %.*s\n"
 		"    posthouse queue release --user %.*s\n"
 		"What counts as a sudden change is in the configuration, under breaker.\n",
-		STR_ARG(login), STR_ARG(e->reason), STR_ARG(login), STR_ARG(login), STR_ARG(login), STR_ARG(login),
-		STR_ARG(login), STR_ARG(login));
+		e->is_local ? "The mail that" : "The mail of", STR_ARG(login), e->is_local ? "sends on this machine is" : "is",
+		STR_ARG(e->reason),
+		e->is_local ? "a program of this user was broken into, or repeats its mail without end" : "a password was stolen",
+		e->is_local ? ""
+			    : "If it was not you: change the password at once, and tell the postmaster.\n"
+			      "If it was you: tell the postmaster, so that your mail can go on.\n\n",
+		STR_ARG(login), STR_ARG(what_to_stop(a, e)), STR_ARG(login), STR_ARG(login), STR_ARG(login), STR_ARG(login));
 }
 
 struct str notification_upstream_text(struct arena *a, const struct cfg_upstream *u, uint64_t meaning, struct str reason,
@@ -139,5 +129,5 @@ struct str notification_text(struct arena *a, const struct account_event *e)
 		return warning_text(a, e);
 	if (e->kind == MAIL_HELD)
 		return held_text(a, e);
-	return e->is_local ? local_breaker_text(a, e) : breaker_text(a, e);
+	return breaker_text(a, e);
 }

@@ -30,7 +30,7 @@ void own_message_begin(struct own_message *own, struct reports *rs, struct arena
 		.received_at = now,
 		.expires_at = now + c->queue.lifetime_ms,
 		.envelope = { .sender = arena_str(a, own->author.sender),
-			      .options = form_options(e->form),
+			      .options = form_options(e->form) | e->options,
 			      .priority = PRIORITY_NORMAL },
 		.origin = e->kind == KIND_NOTICE ? S("notice") : S("report"),
 		.recipients = &own->recipient,
@@ -47,6 +47,16 @@ static bool lines_are_long(struct str body)
 		if (line.n > 999)
 			return true;
 	return false;
+}
+
+/* RFC 8689 3: the next hops hear of it too. A message that is written again can have the field already. */
+static void mark_optional(struct own_message *own, struct report_text *text)
+{
+	struct header header;
+
+	if ((own->m.envelope.options & OPTION_TLS_OPTIONAL) && header_parse(own->arena, text->header, &header).class == OK &&
+	    !mail_tls_optional(&header))
+		text->header = arena_printf(own->arena, "%.*s" TLS_REQUIRED_NO, STR_ARG(text->header));
 }
 
 static void take_text(struct own_message *own, const struct report_text *text)
@@ -107,9 +117,10 @@ static void on_signatures(void *ctx, struct verdict v, const struct msg_signatur
 	own->done(own->ctx, v);
 }
 
-void own_message_sign(struct own_message *own, const struct report_text *text, void (*done)(void *ctx, struct verdict v),
+void own_message_sign(struct own_message *own, const struct report_text *given, void (*done)(void *ctx, struct verdict v),
 		      void *ctx)
 {
+	struct report_text text = *given;
 	struct str digests[DKIM_KEYS_MAX];
 	struct rec_digest list[DKIM_KEYS_MAX];
 	struct msg_sign m = { .message = own->m.id };
@@ -118,16 +129,17 @@ void own_message_sign(struct own_message *own, const struct report_text *text, v
 
 	own->done = done;
 	own->ctx = ctx;
-	take_text(own, text);
+	mark_optional(own, &text);
+	take_text(own, &text);
 	choose_keys(own);
 	if (own->keys_n == 0) { /* unsigned by rule */
 		own->done(own->ctx, ok());
 		return;
 	}
-	v = header_parse(own->arena, text->header, &header);
+	v = header_parse(own->arena, text.header, &header);
 	assert(v.class == OK); /* we wrote it */
 	own->dkim = dkim_new();
-	dkim_body(own->dkim, text->body);
+	dkim_body(own->dkim, text.body);
 	dkim_finish(own->dkim, &header, own->keys, own->keys_n, own->m.received_at, digests);
 	for (size_t i = 0; i < own->keys_n; i++)
 		list[i] = (struct rec_digest){

@@ -17,6 +17,7 @@ struct own_envelope {
 	uint64_t parent;         /* the message that it is about; 0: none */
 	struct report_form form; /* its reporter decides the author */
 	struct str refused_by;   /* the route that refused it in another form; "" */
+	uint64_t options;        /* those of OPTION_TLS_OPTIONAL, _TLS_UNREPORTED and _REQUIRETLS_OFFERED that it has */
 };
 
 struct own_message {
@@ -38,8 +39,9 @@ struct own_message {
  * must live as long as `own`. */
 void own_message_begin(struct own_message *own, struct reports *rs, struct arena *a, const struct own_envelope *e);
 
-/* Take over the text, and sign it with the keys of the domain in From. Ends in done(): at once where `sign` has no key for that
- * domain, since then the message goes unsigned. TEMP: vault is away, or cannot use a key. */
+/* Take over the text, with "TLS-Required: No" where the envelope says that TLS is optional, and sign it with the keys of the
+ * domain in From. Ends in done(): at once where `sign` has no key for that domain, since then the message goes unsigned. TEMP:
+ * vault is away, or cannot use a key. */
 void own_message_sign(struct own_message *own, const struct report_text *text, void (*done)(void *ctx, struct verdict v),
 		      void *ctx);
 

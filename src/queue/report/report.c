@@ -1,19 +1,16 @@
 /* report.c - the room's start, end, and what is done to all its parts. */
 #include "report/report.h"
 
-#include "report/test_mail.h"
-
-/* Message ids of the queue's own messages; those of submission's workers are of node 0. */
-#define IDS_NODE   15
-#define IDS_WORKER 63
+#include "report/asked_mail.h"
 
 void reports_init(struct reports *rs, struct role *r, struct timers *timers, const struct report_observer *o)
 {
 	rs->role = r;
 	rs->timers = timers;
 	rs->observer = o;
-	rs->ids = (struct id_source){ .node = IDS_NODE, .worker = IDS_WORKER };
+	rs->ids = (struct id_source){ .node = ID_NODE_OTHERS, .worker = ID_WORKER_QUEUE };
 	rs->vault = role_peer(r, ROLE_VAULT, 0);
+	list_init(&rs->asked);
 	dsns_init(rs);
 	notifications_init(rs);
 }
@@ -33,14 +30,14 @@ void reports_close(struct reports *rs)
 {
 	dsns_cancel(rs);
 	notifications_cancel(rs);
-	test_mail_cancel(rs);
+	asked_mails_cancel(rs);
 	rs->store = NULL;
 	rs->closing = true;
 }
 
 bool reports_are_busy(const struct reports *rs)
 {
-	return dsns_are_busy(rs) || notifications_are_busy(rs) || test_mail_is_busy(rs);
+	return dsns_are_busy(rs) || notifications_are_busy(rs) || asked_mails_are_busy(rs);
 }
 
 void reports_retry(struct reports *rs)

@@ -39,7 +39,9 @@ struct reports {
 	struct id_source ids;
 	struct dsns dsns;
 	struct notifications notifications;
-	struct test_mail *test_mail; /* that is written now; NULL: none */
+	struct list asked; /* struct asked_mail: those that are written now */
+	size_t asked_n;
+	uint64_t tls_reports_since, tls_reports; /* taken in this hour */
 };
 
 /* Everything that the observer and the role point to must live until reports_fini(). */

@@ -54,7 +54,9 @@ static bool add_message(struct engine *e, const struct accepted *m)
 static void add_recipients(struct engine *e, const struct accepted *m)
 {
 	uint64_t lane = 0, due_at = m->envelope.release_at > m->received_at ? m->envelope.release_at : m->received_at;
-	struct lane_key key = { .login = m->envelope.login, .priority = m->envelope.priority };
+	struct lane_key key = { .login = m->envelope.login,
+				.priority = m->envelope.priority,
+				.wish = tls_wish_of(m->envelope.options, m->envelope.sender) };
 	struct str domain = S(""), previous = S("\n");
 
 	for (size_t i = 0; i < m->recipients_n; i++) {

@@ -8,7 +8,9 @@
 
 struct verdict stored_verdict(struct arena *a, sqlite3_stmt *q, int class_column)
 {
-	return (struct verdict){ .class = (enum verdict_class)db_u64(q, class_column),
+	uint64_t class = db_u64(q, class_column);
+
+	return (struct verdict){ .class = class <= PERM ? (enum verdict_class) class : TEMP, /* others are damage */
 				 .code = (uint16_t)db_u64(q, class_column + 1),
 				 .enhanced = db_keep(a, q, class_column + 2),
 				 .text = db_keep(a, q, class_column + 3) };

@@ -19,7 +19,7 @@ struct alteration {
 	uint64_t id, now;
 	struct str reason;
 	struct str via;      /* of a reroute */
-	struct lane_key key; /* of the message's lanes, but for `via` */
+	struct lane_key key; /* of the message's lanes, without `via` */
 	uint64_t due_at;     /* of recipients that become due: now, or the time of release (RFC 4865) */
 	uint64_t *in_flight;
 	uint64_t closed_n;
@@ -173,7 +173,7 @@ static void mark_message(struct alteration *c, enum alter operation)
 		db_run(&c->e->db, Q_message_hold, INT(c->id), (struct db_value){ .kind = DB_NULL });
 }
 
-/* Read the login and priority, which with the domain name a lane, and the time of release. True: the message itself is held. */
+/* Read what names a lane together with the domain, and the time of release. True: the message itself is held. */
 static bool read_mark(struct alteration *c)
 {
 	sqlite3_stmt *q = db_query(&c->e->db, Q_message_mark, INT(c->id));
@@ -188,6 +188,7 @@ static bool read_mark(struct alteration *c)
 	c->key.priority = stored_priority(q, 2);
 	if (db_u64(q, 3) > c->now)
 		c->due_at = db_u64(q, 3);
+	c->key.wish = tls_wish_of(db_u64(q, 4), db_str(q, 5));
 	db_end(q);
 	return held;
 }

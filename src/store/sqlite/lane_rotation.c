@@ -50,7 +50,8 @@ static void take_lanes(struct page *page, struct choice *choice, struct turn *tu
 							     .domain = db_keep(a, q, 1),
 							     .login = db_keep(a, q, 2),
 							     .priority = stored_priority(q, 4),
-							     .via = db_keep(a, q, 5) };
+							     .via = db_keep(a, q, 5),
+							     .wish = (enum tls_wish)db_u64(q, 6) };
 		node = ARENA_NEW(a, struct hashtable_item);
 		hashtable_add(&page->taken, node, lane);
 		turn->next_at = db_u64(q, 3);
@@ -117,7 +118,7 @@ static bool next_priority(struct engine *e, unsigned below, unsigned *priority_o
 		return false;
 	*priority_out = stored_priority(q, 0);
 	db_end(q);
-	return true;
+	return *priority_out < below;
 }
 
 /* Both choices as one list. Each beginning of this list, however long, has about the right share of both. */

@@ -14,13 +14,14 @@ struct str lane_domain(struct arena *a, struct str address)
 uint64_t lane_for(struct engine *e, struct str address, const struct lane_key *key, uint64_t due_at)
 {
 	struct str domain = lane_domain(&e->host->arena, address);
-	sqlite3_stmt *q = db_query(&e->db, Q_lane_find, TEXT(domain), TEXT(key->login), PRIORITY(key->priority), TEXT(key->via));
+	sqlite3_stmt *q = db_query(&e->db, Q_lane_find, TEXT(domain), TEXT(key->login), PRIORITY(key->priority), TEXT(key->via),
+				   INT(key->wish));
 	uint64_t lane, next_at;
 
 	if (!db_numbers(&e->db, q, &lane, &next_at)) {
 		lane = e->next_lane++;
 		db_run(&e->db, Q_lane_add, INT(lane), TEXT(domain), TEXT(key->login), PRIORITY(key->priority), TEXT(key->via),
-		       INT(due_at));
+		       INT(key->wish), INT(due_at));
 		e->counters.lanes++;
 		e->rerouted = e->rerouted || key->via.n > 0;
 		return lane;

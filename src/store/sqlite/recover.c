@@ -1,8 +1,9 @@
-/* recover.c - the start with the rows that an earlier process left: reads the counters, and ends recipients that an
- * administrator has removed or returned while they were in flight. */
+/* recover.c - the start with the rows that an earlier process left: reads the counters, ends recipients that an administrator has
+ * removed or returned while they were in flight, and mends lanes that would never have their turn. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/log.h"
 
 #include <stdlib.h>
 
@@ -21,7 +22,7 @@ void read_counters(struct engine *e)
 }
 
 /* End recipients that were in flight when an administrator removed or returned them, and whose result never came. */
-void remove_marked(struct engine *e)
+static void remove_marked(struct engine *e)
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_removing);
 	struct id_array marked = { 0 };
@@ -48,4 +49,22 @@ void remove_marked(struct engine *e)
 			message_reduce_open(e, id, 1, now);
 	}
 	free(marked.at);
+}
+
+/* A lane whose priority no message has is damage: no round looks for it, and its mail would wait for ever. */
+static void mend_lanes(struct engine *e)
+{
+	size_t n;
+
+	if (!db_run(&e->db, Q_lanes_mend))
+		return;
+	n = db_changes(&e->db);
+	if (n > 0)
+		log_warning(NULL, "store.lanes_mended", kv("count", n));
+}
+
+void recover_rows(struct engine *e)
+{
+	remove_marked(e);
+	mend_lanes(e);
 }

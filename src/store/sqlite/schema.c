@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SCHEMA_VERSION 6
+#define SCHEMA_VERSION 7
 #define PROGRESS_STEPS 100000 /* instructions of SQLite's virtual machine: some ms */
 #define SAY_SOON_MS    1000   /* progress is logged between two statements */
 #define SAY_EACH_MS    10000  /* and within a long one */
@@ -136,6 +136,17 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"UPDATE counter SET older_than=coalesce((SELECT max(id)+1 FROM message),0);"
 	/* Neither waiting nor delivered: most recipients are never in it. */
 	"CREATE INDEX recipient_unusual ON recipient(message,state) WHERE state NOT IN (1,3);",
+
+	/* Mail with a wish about its TLS (enum tls_wish) has lanes of its own. Recipients of before stay in the lanes that they
+	 * have. */
+	"CREATE TABLE lane_new(id INTEGER PRIMARY KEY, domain TEXT NOT NULL, login TEXT NOT NULL, priority INTEGER NOT NULL,"
+	" via TEXT NOT NULL, wish INTEGER NOT NULL, next_at INTEGER NOT NULL, UNIQUE(domain,login,priority,via,wish)) STRICT;"
+	"INSERT INTO lane_new SELECT id,domain,login,priority,via,0,next_at FROM lane ORDER BY id;"
+	"DROP TABLE lane;"
+	"ALTER TABLE lane_new RENAME TO lane;"
+	"CREATE INDEX lane_next ON lane(next_at,id);"
+	"CREATE INDEX lane_priority ON lane(priority,next_at,id);"
+	"CREATE INDEX lane_rerouted ON lane(id) WHERE via<>'';",
 };
 
 /* One value of a fixed query; false when there is none, or after an error. */

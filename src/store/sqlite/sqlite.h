@@ -160,14 +160,20 @@ struct lane_key {
 	struct str login;
 	unsigned priority;
 	struct str via;
+	enum tls_wish wish; /* so that mail which is content without TLS does not wait behind mail for which TLS fails */
 };
 
-/* lanes.c: keep lane rows and the index of due times together. A priority in the database is RFC 6710's: -9 to 9. */
+/* lanes.c: keep lane rows and the index of due times together. A priority in the database is RFC 6710's: -9 to 9; another one is
+ * damage, and counts as the next of these. */
 static inline struct db_value PRIORITY(unsigned priority) {
 	return INT((uint64_t)priority - PRIORITY_NORMAL);
 } static inline unsigned stored_priority(sqlite3_stmt *q, int column)
 {
-	return (unsigned)(db_u64(q, column) + PRIORITY_NORMAL);
+	int64_t priority = (int64_t)db_u64(q, column);
+
+	if (priority < -PRIORITY_NORMAL)
+		return 0;
+	return priority > PRIORITY_MAX - PRIORITY_NORMAL ? PRIORITY_MAX : (unsigned)(priority + PRIORITY_NORMAL);
 }
 struct str lane_domain(struct arena *a, struct str address); /* in lower case; an address without @ is a domain of its own */
 uint64_t lane_for(struct engine *e, struct str address, const struct lane_key *key, uint64_t due_at);
@@ -224,6 +230,6 @@ bool copy_rows(const struct engine *e, struct engine_copy *c);
 
 /* recover.c */
 void read_counters(struct engine *e);
-void remove_marked(struct engine *e);
+void recover_rows(struct engine *e);
 
 #endif

@@ -1,5 +1,6 @@
 /* fuzz_line.c - a line of the account file: what is accepted comes out of the formatter as it went in. */
 #include "posthouse/accounts.h"
+#include "posthouse/names.h"
 
 #include <assert.h>
 
@@ -17,11 +18,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(str_eq(account.name, again.name) && str_eq(account.device, again.device) &&
 		       account.created_at == again.created_at && account.expires_at == again.expires_at &&
 		       account.locked_at == again.locked_at && str_eq(account.reason, again.reason));
+		if (login_canonical(&a, account.name).n >
+		    255) /* the A-labels of a realm can be too long: nobody can log in by it */
+			goto out;
 		assert(account_parse_name(&a, account.name, str_of(""), &name, &device) && device.n == 0);
 		assert(account_parse_name(&a, name, str_of(""), &again.name, &device) && str_eq(name, again.name));
 	}
 	if (account_parse_name(&a, line, S("example.org"), &name, &device))
 		assert(name.n && str_find(name, '@') < name.n && str_find(name, ' ') == name.n && str_find(name, '\n') == name.n);
+out:
 	arena_fini(&a);
 	return 0;
 }

@@ -96,6 +96,7 @@ static void check_kept(struct arena *a, const struct fixup_input *in, const stru
 					      "Authentication-Results",
 					      "Resent-From",
 					      "Resent-Sender",
+					      "TLS-Required",
 					      NULL };
 	static const char *const lists[] = { "Resent-Reply-To",   "Resent-To", "Resent-Cc", "Disposition-Notification-To",
 					     "Return-Receipt-To", NULL };
@@ -115,8 +116,6 @@ static void check_kept(struct arena *a, const struct fixup_input *in, const stru
 		struct str was = h.fields[i].value, is = r->header.fields[k++].value;
 		if (has_long_line(h.fields[i].whole))
 			continue;
-		if (has_long_line(h.fields[i].whole))
-			continue;
 		/* an unreadable list has the skeleton of a text */
 		was = list ? skeleton(a, was, in->domain.n > 0, &before) : was;
 		is = list ? skeleton(a, is, in->domain.n > 0, &after) : is;
@@ -128,6 +127,14 @@ static void check_kept(struct arena *a, const struct fixup_input *in, const stru
 		for (size_t at = str_find(value, '\n') + 1; at < value.n; at += str_find(str_from(value, at), '\n') + 1)
 			require(str_trim(str_head(str_from(value, at), str_find(str_from(value, at), '\n'))).n > 0);
 	}
+}
+
+/* After the fix-up there is one such field at most, so it counts exactly when the first one says No. */
+static void check_optional(const struct header *h)
+{
+	const struct header_field *f = header_find(h, S("TLS-Required"));
+
+	require(mail_tls_optional(h) == (f && str_ieq(str_trim(f->value), S("No"))));
 }
 
 /* What people see of the message is one line of text that nothing can hide in. */
@@ -157,6 +164,7 @@ static void check_fixup(struct arena *a, const struct fixup_input *first_in)
 		return;
 	check_kept(a, &in, &first);
 	check_shown(a, &first.header);
+	check_optional(&first.header);
 	in.section = first.section;
 	require(mail_fixup(a, &in, &second).class == OK);
 	require(str_eq(first.section, second.section) && first.header.n == second.header.n);

@@ -1,4 +1,4 @@
-/* test_login.c - the login role behind its frame: two ends of channels on one loop, one playing submission and console. */
+/* test_login.c - the login role behind its frame: two ends of channels on one loop, one playing submission, queue and console. */
 #include "unit.h"
 #include "remove_tree.h"
 
@@ -18,7 +18,7 @@ static char directory_path[64];
 static struct config config;
 static struct login login;
 static struct channel *ours, *submission, *our_console, *console; /* `ours` are the login role's ends */
-static struct channel *watched;                                   /* `ours` until it closes */
+static struct channel *our_queue, *queue;                         /* NULL: it is away */
 static unsigned closed;
 
 static size_t busy;
@@ -31,7 +31,7 @@ void role_busy(struct role *r, int change)
 
 struct channel *role_peer(struct role *r, enum role_id peer, unsigned index)
 {
-	return peer == ROLE_SUBMISSION && index == 0 ? watched : NULL;
+	return peer == ROLE_QUEUE && index == 0 ? our_queue : NULL;
 }
 
 /* ---- the role's side ---- */
@@ -65,23 +65,37 @@ static void handle_present(void *ctx, struct channel *ch, const struct msg_login
 	watch_present(ctx, ch, m);
 }
 
-static void handle_counted(void *ctx, struct channel *ch, const struct msg_login_counted *m, int fd)
-{
-	exchange_counted(ctx, ch, m);
-}
-
 static const struct ipc_handlers role_handlers = {
 	.login_start = handle_start,
 	.login_step = handle_step,
 	.login_end = handle_end,
-	.login_counted = handle_counted,
 	.login_present = handle_present,
 	.account_change = handle_change,
 	.account_page = handle_page,
 };
-/* ---- and submission's ---- */
-static unsigned checks, overs;
+
+/* ---- and queue's ---- */
+static unsigned checks, overs, asks;
 static struct msg_login_present there; /* a session that is in when it is asked about; 0: none */
+static struct msg_authenticated asked; /* the numbers of the last one */
+static struct msg_authorized decision; /* what queue answers; class OK: right passwords are let in */
+static bool silent;
+
+static void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authenticated *m, int fd)
+{
+	struct msg_authorized answer = decision;
+
+	asks++;
+	asked = *m;
+	answer.call = m->call;
+	answer.ticket = m->success ? S("a ticket") : S("");
+	if (decision.unknown > 0)
+		decision.unknown--;
+	else if (decision.verdict.class == OK && !m->success)
+		answer.verdict = perm(535, S("5.7.8"), S("queue counts it"));
+	if (!silent)
+		ipc_send_authorized(ch, &answer, -1);
+}
 
 static void handle_check(void *ctx, struct channel *ch, const struct msg_logins_check *m, int fd)
 {
@@ -95,13 +109,17 @@ static void handle_over(void *ctx, struct channel *ch, const struct msg_login_ov
 {
 	overs++;
 	there.session = 0;
+	ipc_send_login_ended(ch, &(struct msg_login_ended){ .call = m->call }, -1);
 }
 
-static const struct ipc_handlers peer_handlers = { .logins_check = handle_check, .login_over = handle_over };
+static const struct ipc_handlers peer_handlers = { .authenticated = handle_authenticated,
+						   .logins_check = handle_check,
+						   .login_over = handle_over };
 
 static void on_closed(void *ctx, struct channel *ch, const char *reason)
 {
-	watched = watched == ch ? NULL : watched;
+	our_queue = our_queue == ch ? NULL : our_queue;
+	queue = queue == ch ? NULL : queue;
 	exchanges_drop(&login, ch);
 	changes_drop(&login, ch);
 	channel_free(ch);
@@ -172,7 +190,7 @@ static int set_up(void **state)
 	login.config = &config;
 	assert_int_equal(cyrus_start(login.directory, &config.auth).class, OK);
 	pair(ROLE_SUBMISSION, &ours, &submission);
-	watched = ours;
+	pair(ROLE_QUEUE, &our_queue, &queue);
 	pair(ROLE_CONSOLE, &our_console, &console);
 	return 0;
 }
@@ -182,6 +200,8 @@ static int tear_down(void **state)
 	if (ours)
 		channel_close(ours, "test ends");
 	channel_close(our_console, "test ends");
+	channel_close(our_queue, "test ends");
+	channel_close(queue, "test ends");
 	if (submission)
 		channel_close(submission, "test ends");
 	channel_close(console, "test ends");
@@ -197,10 +217,11 @@ static int tear_down(void **state)
 /* ---- a client ---- */
 struct reply {
 	bool come;
-	uint64_t repeated, stamp;
+	uint64_t repeated, stamp; /* as queue was told */
+	uint64_t judged, delay_ms;
 	enum verdict_class class;
 	uint16_t code;
-	char enhanced[16], text[128], challenge[128], login[64], device[64], tried[CACHE_KEY_SIZE + 1];
+	char enhanced[16], text[128], challenge[128], login[64], device[64], ticket[64];
 };
 
 static void copy(char *to, size_t n, struct str from)
@@ -226,9 +247,11 @@ static void on_reply(void *ctx, struct verdict v, const struct msg_login_reply *
 	copy(r->challenge, sizeof(r->challenge), m->challenge);
 	copy(r->login, sizeof(r->login), m->login);
 	copy(r->device, sizeof(r->device), m->device);
-	copy(r->tried, sizeof(r->tried), m->tried);
-	r->repeated = m->repeated;
-	r->stamp = m->stamp;
+	copy(r->ticket, sizeof(r->ticket), m->ticket);
+	r->judged = m->judged;
+	r->delay_ms = m->delay_ms;
+	r->repeated = asked.repeated;
+	r->stamp = asked.stamp;
 }
 
 static void run_until(const bool *flag)
@@ -296,7 +319,7 @@ static void ask_presence(const char *name, const char *device, uint64_t stamp)
 {
 	struct msg_login_present m = { .session = 77, .login = str_of(name), .device = str_of(device), .stamp = stamp };
 
-	ipc_send_login_present(submission, &m, -1);
+	ipc_send_login_present(queue, &m, -1);
 	assert_int_equal(start(77, "CRAM-MD5", NULL).code, 504); /* answered after it */
 }
 
@@ -329,7 +352,7 @@ static void test_plain(void **state)
 	assert_string_equal(r.login, "alice@example.org"); /* who was tried, in full */
 	assert_string_equal(other.login, "nobody@example.org");
 	strcpy(other.login, r.login);
-	assert_memory_equal(&r, &other, offsetof(struct reply, tried)); /* the same words */
+	assert_memory_equal(&r, &other, sizeof(r)); /* the same words */
 	assert_true(login.from_cache == from_cache);
 	assert_code(start(3, "PLAIN", &good), 235, "2.7.0");
 	assert_true(login.from_cache == from_cache + 1);
@@ -349,14 +372,6 @@ static void test_login(void **state)
 	assert_code(start_as(1, "LOGIN", S("alice\0x"), S("wonder land")), 535, "5.7.8");
 	settle();
 	assert_int_equal(login.open_exchanges, 0);
-}
-
-/* What queue says of it. */
-static void tell_counted(struct reply r, uint64_t counted)
-{
-	struct msg_login_counted m = { .tried = str_make(r.tried, CACHE_KEY_SIZE), .counted = counted };
-
-	ipc_send_login_counted(submission, &m, -1);
 }
 
 /* A password that is wrong again is told from a new one, whatever the mechanism; SCRAM does not show it. */
@@ -379,13 +394,156 @@ static void test_repeated(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct reply r = start_as(i, rows[i].mechanism, str_of(rows[i].user), str_make(rows[i].response, rows[i].n));
+		struct reply r;
 
+		decision.counted = rows[i].counted;
+		r = start_as(i, rows[i].mechanism, str_of(rows[i].user), str_make(rows[i].response, rows[i].n));
 		assert_code(r, 535, "5.7.8");
 		assert_int_equal(r.repeated, rows[i].repeated);
-		if (rows[i].counted != 0)
-			tell_counted(r, rows[i].counted);
 	}
+	decision.counted = 0;
+}
+
+/* ---- queue has the last word ---- */
+static uint64_t begin(struct reply *r, uint64_t session, struct str initial)
+{
+	struct msg_login_start m = {
+		.session = session, .mechanism = S("PLAIN"), .initial = initial, .tls_bits = 128, .tls_version = 2
+	};
+
+	*r = (struct reply){ 0 };
+	return ipc_call_login_start(submission, &m, -1, on_reply, r);
+}
+
+static void wait_asks(unsigned n)
+{
+	uint64_t give_up_at = clock_mono_ms() + 20000;
+
+	while (asks < n) {
+		uv_run(login.loop, UV_RUN_ONCE);
+		assert_true(clock_mono_ms() < give_up_at);
+	}
+}
+
+static void lose_queue(void)
+{
+	channel_close(queue, "the test ends it");
+	while (queue || our_queue)
+		uv_run(login.loop, UV_RUN_ONCE);
+}
+
+static void find_queue(void)
+{
+	pair(ROLE_QUEUE, &our_queue, &queue);
+	watch_queue_up(&login);
+	vouches_queue_up(&login);
+}
+
+/* A right password and a wrong one get the same words when queue does not let the login in, and neither gets a proof. */
+static void test_queue_refuses(void **state)
+{
+	struct str good = S("\0alice\0wonder land"), bad = S("\0alice\0wrong");
+	struct reply r, other;
+
+	decision = (struct msg_authorized){ .verdict = temp(454, S("4.7.0"), S("this login is locked")), .delay_ms = 70 };
+	r = start(1, "PLAIN", &good);
+	assert_code(r, 454, "4.7.0");
+	assert_true(r.judged && r.delay_ms == 70);
+	assert_string_equal(r.text, "this login is locked");
+	assert_string_equal(r.ticket, "");
+	assert_int_equal(asked.success, 1);
+	other = start(2, "PLAIN", &bad);
+	assert_int_equal(asked.success, 0);
+	r.stamp = other.stamp; /* only queue knows that */
+	assert_memory_equal(&r, &other, sizeof(r));
+	decision = (struct msg_authorized){ .delay_ms = 70 };
+	r = start(1, "PLAIN", &good);
+	assert_code(r, 235, "2.7.0");
+	assert_string_equal(r.ticket, "a ticket");
+	assert_true(r.judged && r.delay_ms == 70);
+	assert_true(asked.worker == 0 && asked.incarnation == 1 && asked.session == 1 && asked.rights == 0);
+	decision = (struct msg_authorized){ 0 };
+	assert_code(start(1, "CRAM-MD5", NULL), 504, "5.5.4"); /* counts as well */
+	assert_int_equal(asked.success, 0);
+}
+
+/* Queue dies before it answers: the next one is asked. It can be asked before it has heard of the session. */
+static void test_queue_dies(void **state)
+{
+	struct str good = S("\0alice\0wonder land"), bad = S("\0alice\0wrong");
+	struct reply r, other;
+	unsigned before = asks;
+
+	silent = true;
+	begin(&r, 1, good);
+	begin(&other, 2, bad);
+	wait_asks(before + 2);
+	lose_queue();
+	uv_run(login.loop, UV_RUN_NOWAIT);
+	assert_false(r.come || other.come);
+	silent = false;
+	decision.unknown = 3;
+	find_queue();
+	run_until(&r.come);
+	run_until(&other.come);
+	assert_code(r, 235, "2.7.0");
+	assert_code(other, 535, "5.7.8");
+	assert_int_equal(asks, before + 4 + 3);
+	settle();
+	assert_true(list_empty(&login.vouches.open));
+}
+
+/* No other comes in time: nobody hears whether the password was right. */
+static void test_queue_stays_away(void **state)
+{
+	struct str good = S("\0alice\0wonder land"), bad = S("\0alice\0wrong");
+	struct reply r, other;
+	unsigned before = asks;
+	uint64_t call;
+
+	silent = true;
+	begin(&r, 1, good);
+	begin(&other, 2, bad);
+	wait_asks(before + 2);
+	lose_queue();
+	silent = false;
+	LIST_EACH_OF (struct vouch, v, &login.vouches.open, link)
+		v->give_up_at = 0; /* the time is over */
+	run_until(&r.come);
+	run_until(&other.come);
+	assert_code(r, 454, "4.7.0");
+	r.stamp = other.stamp;
+	assert_memory_equal(&r, &other, sizeof(r));
+	assert_int_equal(r.judged, 0);
+	assert_string_equal(r.login, "");
+	call = begin(&r, 3, good); /* the client goes meanwhile */
+	ipc_send_login_end(submission, &(struct msg_login_end){ .session = 3 }, -1);
+	ipc_cancel(call);
+	settle();
+	assert_true(list_empty(&login.vouches.open));
+	find_queue();
+}
+
+/* The password changes while queue is away: it was right, and is so no more. */
+static void test_password_changes_meanwhile(void **state)
+{
+	struct reply r;
+	unsigned before = asks;
+
+	change_file(ACCOUNT_ADD, "henry@example.org", "", "first");
+	silent = true;
+	begin(&r, 1, S("\0henry\0first"));
+	wait_asks(before + 1);
+	lose_queue();
+	silent = false;
+	change_file(ACCOUNT_PASSWD, "henry@example.org", "", "second");
+	login_refresh(&login);
+	find_queue();
+	run_until(&r.come);
+	assert_code(r, 454, "4.7.0");
+	assert_int_equal(asks, before + 1);
+	change_file(ACCOUNT_REMOVE, "henry@example.org", "", NULL);
+	settle();
 }
 
 /* However many dialogues are left half open: the oldest of them gives way to who comes. */
@@ -507,8 +665,7 @@ static void test_expiry(void **state)
 	r = start(1, "PLAIN", &phone);
 	other = start(1, "PLAIN", &wrong);
 	assert_code(r, 535, "5.7.8");
-	assert_memory_not_equal(r.tried, other.tried, CACHE_KEY_SIZE);
-	assert_memory_equal(&r, &other, offsetof(struct reply, tried));
+	assert_memory_equal(&r, &other, sizeof(r));
 	assert_string_equal(r.login, "erin@example.org");
 	assert_string_equal(r.device, "phone");
 	assert_code(start_as(1, "LOGIN", S("erin/phone"), S("rabbit")), 535, "5.7.8");
@@ -803,6 +960,10 @@ int main(void)
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_queue_refuses),
+		cmocka_unit_test(test_queue_dies),
+		cmocka_unit_test(test_queue_stays_away),
+		cmocka_unit_test(test_password_changes_meanwhile),
 		cmocka_unit_test(test_half_open),
 		cmocka_unit_test(test_stamps_over_a_restart),
 		cmocka_unit_test(test_no_file),

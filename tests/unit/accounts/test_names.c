@@ -144,6 +144,9 @@ static void test_logins(void **state)
 		{ "\u265aX@example.org", "\u265ax@example.org", false }, /* of old: no name any more, but found */
 		{ "\u265ax@example.org", "\u265ax@example.org", false },
 		{ "a@b_c.example", "a@b_c.example", true },
+		{ "b\xc3\xbc\uff20Example.org@example.org", "b\xc3\xbc\uff20example.org@example.org", false }, /* two parts */
+		{ "\uff0fx@example.org", "\uff0fx@example.org", false },
+		{ "\uff11\uff21@example.org", "1a@example.org", false },
 	};
 	struct arena a = { 0 };
 

@@ -215,6 +215,8 @@ static void test_lines(void **state)
 	assert_true(account.expires_at == 0 && account.locked_at == 1700000000001);
 	assert_str(account.reason, "");
 	assert_str(account_format_line(&a, &account), "a@b - " PENCIL " 5 locked=1700000000001\n");
+	assert_true(account_parse_line(S("a@b - " PENCIL " 5 locked=8 lost\0in the bus"), &account));
+	assert_str(account_format_line(&a, &account), "a@b - " PENCIL " 5 locked=8 lost\n");
 	assert_true(account_parse_line(S("a@b - " PENCIL " 5 7 locked=8 phone lost, in the bus"), &account));
 	assert_true(account.expires_at == 7 && account.locked_at == 8);
 	assert_str(account.reason, "phone lost, in the bus");

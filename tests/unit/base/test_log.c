@@ -256,7 +256,7 @@ static void test_priorities(void **state)
 		log_forward(rows[i].line);
 		line = logged();
 		assert_true(str_starts(str_of(line), rows[i].first));
-		assert_true(str_eq(str_of(line + 3), rows[i].line));
+		assert_true(str_eq(str_from(str_of(line), 3), rows[i].line));
 	}
 	log_warning(NULL, "test.done", kv("text", "x\n<0>forged"));
 	assert_true(str_starts(str_of(line = logged()), S("<4>time=")));
@@ -277,6 +277,61 @@ static void test_priorities(void **state)
 	assert_true(str_starts(str_of(logged()), S("{\"time\":")));
 }
 
+/* A role that was taken over can write what it likes to its pipe: only a whole line in its own name is one. */
+static void test_lines_of_a_process(void **state)
+{
+#define TIME "time=2026-11-29T18:06:50.874Z "
+#define JSON "{\"time\":\"2026-11-29T18:06:50.874Z\",\"level\":\"info\","
+	static const struct {
+		struct str line;
+		int index;
+		bool good;
+	} rows[] = {
+		{ S(TIME "level=info role=relay event=test.done\n"), -1, true },
+		{ S(TIME "level=info role=relay event=test.done reason=\"a \\\" role=queue\" n=-5\n"), -1, true },
+		{ S(TIME "level=info role=relay index=3 event=test.done\n"), 3, true },
+		{ S(TIME "level=info role=relay index=4 event=test.done\n"), 3, false },
+		{ S(TIME "level=info role=relay event=test.done\n"), 3, false },
+		{ S(TIME "level=info role=queue event=test.done\n"), -1, false },
+		{ S(TIME "level=info role=relay event=test.done role=queue\n"), -1, false },
+		{ S(TIME "level=info role=relay event=test.done event=queue.opened\n"), -1, false },
+		{ S(TIME "level=info role=relay event=test.done reason=\"no end\n"), -1, false },
+		{ S(TIME "level=info role=relay event=test.done reason=a\"b\n"), -1, false },
+		{ S(TIME "level=info role=relay event=test.done"), -1, false },
+		{ S(TIME "level=info role=relay event=test.done text=\x1b[2J\n"), -1, false },
+		{ S(TIME "level=info role=relay event=test.done text=\r\n"), -1, false },
+		{ S(TIME "level=info role=relay event=test.done text=\xff\n"), -1, false },
+		{ S("time=today level=info role=relay event=test.done\n"), -1, false },
+		{ S("posthouse: last words\n"), -1, false },
+		{ S("\n"), -1, false },
+		{ S(""), -1, false },
+		{ S(JSON "\"role\":\"relay\",\"event\":\"test.done\",\"n\":5,\"b\":true}\n"), -1, true },
+		{ S(JSON "\"role\":\"relay\",\"index\":3,\"event\":\"test.done\",\"reason\":\"\\\"}\"}\n"), 3, true },
+		{ S(JSON "\"role\":\"queue\",\"event\":\"test.done\"}\n"), -1, false },
+		{ S(JSON "\"role\":\"relay\",\"event\":\"test.done\",\"role\":\"queue\"}\n"), -1, false },
+		{ S(JSON "\"role\":\"relay\",\"event\":\"test.done\",\"ro\\u006ce\":\"queue\"}\n"), -1, false },
+		{ S(JSON "\"role\":\"relay\",\"event\":\"test.done\",\"a\":{\"role\":\"queue\"}}\n"), -1, false },
+		{ S(JSON "\"role\":\"relay\",\"event\":\"test.done\"}{\"role\":\"queue\"}\n"), -1, false },
+		{ S("{}\n"), -1, false },
+		{ S("{\n"), -1, false },
+	};
+
+	const struct log about = { .session = 1, .message = 7 };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (log_line_is_of(rows[i].line, "relay", rows[i].index) != rows[i].good)
+			fail_msg("row %zu: %.*s", i, STR_ARG(rows[i].line));
+	/* what this process writes is always a line of its own */
+	for (int index = -1; index < 2; index++)
+		for (int json = 0; json < 2; json++) {
+			log_setup("relay", index);
+			log_configure(json, LOG_DEBUG);
+			log_error(&about, "test.done", kv("text", "a\n\"\\\x1b role=queue ="), kv("empty", ""), kv("count", -5),
+				  kv("told", true), kv("word", "\xc3\xa9}"));
+			assert_true(log_line_is_of(str_of(logged()), "relay", index));
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +343,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_repeats, capture, give_back),
 		cmocka_unit_test_setup_teardown(test_many_repeats, capture, give_back),
 		cmocka_unit_test_setup_teardown(test_priorities, capture, give_back),
+		cmocka_unit_test_setup_teardown(test_lines_of_a_process, capture, give_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,13 +14,14 @@
 #include <unistd.h>
 
 #define GLOBAL COMMAND_ROWS_GLOBAL
-#define COMMAND(NAME, DEFAULT, WORDS, HELP)                                                                                      \
-	{ .kind = ROW_COMMAND, .name = #NAME, .words = (WORDS), .verbs = (DEFAULT), .help = (HELP) },
-#define VERB    COMMAND_ROWS_VERB
-#define OPTION  COMMAND_ROWS_OPTION
-#define JSON    COMMAND_ROWS_JSON
-#define CHOICES COMMAND_ROWS_CHOICES
-#define NOTE    COMMAND_ROWS_NOTE
+#define COMMAND_AS(NAME, WORD, DEFAULT, WORDS, HELP)                                                                             \
+	{ .kind = ROW_COMMAND, .name = (WORD), .words = (WORDS), .verbs = (DEFAULT), .help = (HELP) },
+#define COMMAND(NAME, DEFAULT, WORDS, HELP) COMMAND_AS(NAME, #NAME, DEFAULT, WORDS, HELP)
+#define VERB                                COMMAND_ROWS_VERB
+#define OPTION                              COMMAND_ROWS_OPTION
+#define JSON                                COMMAND_ROWS_JSON
+#define CHOICES                             COMMAND_ROWS_CHOICES
+#define NOTE                                COMMAND_ROWS_NOTE
 
 /* A small table with one row of each kind. */
 static const struct command_row small[] = {

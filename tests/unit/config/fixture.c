@@ -76,7 +76,7 @@ static void write_certificate(const char *name, EVP_PKEY *key, long from, long t
 	X509_set_issuer_name(x, subject);
 	X509_set_pubkey(x, key);
 	X509_add_ext(x, alternative, -1);
-	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+	assert_true(X509_sign(x, key, EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_sha256()) > 0);
 	assert_int_equal(PEM_write_X509(f, x), 1);
 	fclose(f);
 	X509_EXTENSION_free(alternative);
@@ -93,7 +93,8 @@ static void write_rsa(const char *name, unsigned bits)
 
 int fixture_open(void **state)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256"), *ed25519 = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	EVP_PKEY *key = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256"), *ed25519 = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"),
+		 *ed448 = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
 
 	strcpy(directory, "/tmp/posthouse-config-XXXXXX");
 	if (!mkdtemp(directory))
@@ -106,6 +107,9 @@ int fixture_open(void **state)
 	write_rsa("weak.key", 1024);
 	write_rsa("tiny.key", 512);
 	write_certificate("chain.pem", key, -3600, 90L * 86400);
+	write_key("ed448.key", ed448, NULL);
+	write_certificate("ed448.pem", ed448, -3600, 90L * 86400);
+	write_certificate("client.pem", other, -3600, 90L * 86400);
 	write_certificate("old.pem", key, -7200, -3600);
 	write_certificate("soon.pem", key, -7200, 3L * 86400 + 60);
 	write_certificate("ca.pem", other, -3600, 90L * 86400);
@@ -113,6 +117,7 @@ int fixture_open(void **state)
 	EVP_PKEY_free(key);
 	EVP_PKEY_free(other);
 	EVP_PKEY_free(ed25519);
+	EVP_PKEY_free(ed448);
 	return 0;
 }
 

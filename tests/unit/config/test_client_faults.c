@@ -50,6 +50,8 @@ static const struct row devices[] = {
 	{ DEVICE("\"240.77.0.0/16\", \"2001:db8:770::/48\"", ""), 0, NULL },
 	{ DEVICE("\"240.0.2.20\",\n \"240.18.0.0/15\"", ""), 4, "is larger than a /16" },
 	{ DEVICE("\"2001:db8:770::/47\"", ""), 3, "is larger than a /16" },
+	{ START "tls_report = { from = \"tls@example.org\"; };", 2, "no key for \"example.org\" in sign", true },
+	{ START "tls_report = {\n contact = \"tls@example.org\"; };", 2, "no reports without tls_report.from", true },
 	{ DEVICE("\"240.18.0.0/15\"", "i_know = true;"), 3, "is larger than a /16", true },
 	{ DEVICE("\"240.0.2.0/24\"", "") "listen = ( { port = 25; tls = \"starttls\"; proxy_protocol = [ \"240.0.2.7\" ]; } );",
 	  3, "the proxies 240.0.2.7" },

@@ -61,6 +61,7 @@ static const struct row types[] = {
 	{ START "queue = { max_messages = 99999999999999999999; };", 2, "expected a smaller number" },
 	{ START "queue = { retry = [ ]; };", 2, "at least one element" },
 	{ START "doctor = { spamhaus_key = \"a.b\"; };", 2, "expected letters and digits" },
+	{ START "tls_report = { from = \"example.org\"; };", 2, "tls_report.from: expected" },
 	{ START "queue = { retry = \"5m\"; };", 2, "queue.retry: expected a list" },
 	{ START "queue = { retry = [ \"5m\",\n \"x\" ]; };", 3, "queue.retry: expected" },
 	{ START "delivery = { ipv4 = \"yes\"; };", 2, "true or false" },
@@ -124,6 +125,9 @@ static const struct row types[] = {
 	{ HOST CERT
 	  "\nupstreams = ( { name = \"a\"; host = \"h\"; certificate = \"chain.pem\";\ncertificate_key = \"rsa.key\"; } );",
 	  3, "upstreams.certificate_key: expected the key that belongs to the certificate" },
+	{ HOST CERT
+	  "\nupstreams = ( { name = \"a\"; host = \"h\"; certificate = \"ed448.pem\";\ncertificate_key = \"ed448.key\"; } );",
+	  3, "upstreams.certificate_key: expected a key of the kind RSA, EC" },
 	{ HOST CERT
 	  "\nupstreams = ( { name = \"a\"; host = \"h\"; certificate = \"key.pem\"; certificate_key = \"key.pem\"; } );",
 	  2, "upstreams.certificate: expected a certificate" },

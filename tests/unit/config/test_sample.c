@@ -183,6 +183,7 @@ static int open_sample(void **state)
 	text = fixture_slurp(fixture_path("chain.pem"));
 	fixture_write("fullchain.pem", text, 0644);
 	fixture_write("isp-ca.pem", text, 0644);
+	fixture_write("bank-ca.pem", text, 0644);
 	fixture_write("client.pem", text, 0644);
 	fixture_write("root.key", ". 86400 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n",
 		      0644);

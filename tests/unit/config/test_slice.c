@@ -21,7 +21,7 @@ static const char full[] =
 	"              messages = [ \"20/1d\" ]; } );\n"
 	"rewrite = ( { sender = \"root@.lan\"; to = \"root@rewritten.example\"; } );\n"
 	"upstreams = ( { name = \"isp\"; host = \"smtp.isp.example\"; login = \"me-at-isp\"; password_file = \"password\";\n"
-	"                ca = \"ca.pem\"; connections = 3; messages = [ \"30/1m\", \"500/1d\" ]; report_sender = \"bounces@example.org\"; },\n"
+	"                ca = \"ca.pem\"; certificate = \"client.pem\"; certificate_key = \"other.key\"; connections = 3; messages = [ \"30/1m\", \"500/1d\" ]; report_sender = \"bounces@example.org\"; },\n"
 	"              { name = \"tok\"; host = \"smtp.tok.example\"; login = \"me@tok.example\"; oauth = { provider = \"google\"; "
 	"client_id = \"a-client\"; client_secret = \"a-client-secret\"; refresh_token = \"a-refresh-token\"; }; } );\n"
 	"routes = ( { senders = [ \"@routed.example\" ]; users = [ \"web\" ]; via = [ \"mx\", \"isp\" ]; }, { via = [ \"isp\" ]; } );\n"
@@ -78,28 +78,35 @@ static void secrets(void **state)
 		{ "OAuth client", S("a-client-secret"), 1u << ROLE_VAULT },
 		{ "OAuth token", S("a-refresh-token"), 1u << ROLE_VAULT },
 		{ "upstream CA", middle(whole->upstreams[0].ca_pem), 1u << ROLE_RELAY },
+		{ "our certificate there", middle(whole->upstreams[0].certificate_pem), 1u << ROLE_RELAY },
+		{ "its key", middle(whole->upstreams[0].certificate_key_pem), 1u << ROLE_VAULT },
 		{ "ticket key", str_head(whole->tls_ticket_secret, 40), 1u << ROLE_SUBMISSION },
+		{ "key of session tickets", whole->ticket_secret, 1u << ROLE_QUEUE },
 		{ "Cyrus' options", S("open-sesame"), 1u << ROLE_LOGIN },
 		{ "rewritten", S("root@rewritten.example"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE },
-		{ "device's recipients", S("@to.example"), 1u << ROLE_SUBMISSION },
-		{ "device's user", S("printer@relay.example.org"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE },
+		{ "device's recipients", S("@to.example"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE },
+		{ "device's user", S("printer@relay.example.org"), 1u << ROLE_SUBMISSION | 1u << ROLE_LOGIN | 1u << ROLE_QUEUE },
 		{ "TLS chain", middle(whole->certificates[0].chain_pem), 1u << ROLE_SUBMISSION },
 		{ "sign selector", S("selector1"),
 		  1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE | 1u << ROLE_RELAY | 1u << ROLE_VAULT },
 		{ "report sender", S("bounces@example.org"), 1u << ROLE_RELAY | 1u << ROLE_QUEUE },
 		{ "route", S("@routed.example"), 1u << ROLE_QUEUE },
-		{ "resolver", S("127.0.0.1@5353"), 1u << ROLE_RELAY },
+		{ "resolver", S("127.0.0.1@5353"), 1u << ROLE_RESOLVER },
 		{ "source", S("127.0.0.9"), 1u << ROLE_RELAY },
 		{ "postmaster", S("postmaster@example.org"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE | 1u << ROLE_CONSOLE },
-		{ "senders", S("@example.net"), 1u << ROLE_SUBMISSION },
+		{ "senders", S("@example.net"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE },
 		{ "control", S("/run/posthouse/control.sock"), 1u << ROLE_CONSOLE },
 		{ "state_dir", S("/var/lib/posthouse"),
 		  1u << ROLE_VAULT | 1u << ROLE_LOGIN | 1u << ROLE_QUEUE | 1u << ROLE_CONSOLE },
-		{ "hostname", S("relay.example.org"), ((1u << ROLE_CONSOLE) * 2 - 1) & ~(1u << ROLE_MASTER) },
+		{ "hostname", S("relay.example.org"),
+		  (((1u << ROLE_CONSOLE) * 2 - 1) | 1u << ROLE_RESOLVER) & ~(1u << ROLE_MASTER) },
 	};
 
-	for (unsigned role = ROLE_SUBMISSION; role <= ROLE_CONSOLE; role++) {
+	for (unsigned role = ROLE_SUBMISSION; role <= ROLE_RESOLVER; role++) {
 		struct buf b;
+
+		if (role > ROLE_CONSOLE && role < ROLE_RESOLVER)
+			continue; /* they run when needed, each with a test of its own */
 
 		buf_init(&b, SLICE_MAX);
 		assert_true(config_slice_encode(whole, role, &b));

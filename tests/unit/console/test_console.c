@@ -325,7 +325,7 @@ static void test_more_clients_than_the_limit(void **state)
 /* A role that is away, or that nobody can ask, is an answer too. */
 static void test_roles_that_are_away(void **state)
 {
-	static const uint64_t roles[] = { ROLE_LOGIN, ROLE_CONSOLE, ROLE_MASTER, ROLE_COUNT, UINT64_MAX };
+	static const uint64_t roles[] = { ROLE_LOGIN, ROLE_VAULT, ROLE_MASTER, ROLE_COUNT, UINT64_MAX };
 	struct world *w = *state;
 	struct client *c = come(w, 0);
 

@@ -41,6 +41,8 @@ static unsigned free_port(void)
 	return port;
 }
 
+bool nsd_has_root;
+
 static void write_configuration(const char *path, const char *zones)
 {
 	static const char *const names[] = { "test", "signed", "bogus" };
@@ -54,6 +56,8 @@ static void write_configuration(const char *path, const char *zones)
 		nsd.port, zones, nsd.directory, nsd.directory, nsd.directory, nsd.directory);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		fprintf(f, "zone:\n name: \"%s%s\"\n zonefile: \"%s.zone\"\n", names[i], i ? ".test" : "", names[i]);
+	if (nsd_has_root)
+		fprintf(f, "zone:\n name: \".\"\n zonefile: \"root.zone\"\n");
 	assert_int_equal(fclose(f), 0);
 }
 
@@ -215,6 +219,7 @@ void open_dns(struct fixture *f, unsigned port, const char *anchors, bool ipv4, 
 {
 	struct dns_options options = { .resolver = arena_printf(&f->arena, "127.0.0.1@%u", port),
 				       .trust_anchor = str_of(anchors),
+				       .unsigned_zones = f->unsigned_zones,
 				       .ipv4 = ipv4,
 				       .ipv6 = ipv6 };
 	struct verdict why;
@@ -238,6 +243,8 @@ void on_hosts(void *ctx, struct verdict v, const struct dns_host *hosts, size_t 
 
 		f->hosts[i] = hosts[i];
 		f->hosts[i].name = arena_str(&f->arena, hosts[i].name);
+		f->hosts[i].end = arena_str(&f->arena, hosts[i].end);
+		f->hosts[i].domain_end = arena_str(&f->arena, hosts[i].domain_end);
 		f->hosts[i].failure = verdict_keep(&f->arena, hosts[i].failure);
 		if (hosts[i].addresses_n > 0)
 			memcpy(addresses, hosts[i].addresses, hosts[i].addresses_n * sizeof(*addresses));

@@ -4,10 +4,11 @@
 
 #include "unit.h"
 
-#include "posthouse/dns.h"
+#include "posthouse/dns_library.h"
 
 /* nsd in a directory of its own on a free loopback port: once for a program. */
 void nsd_start(const char *program, const char *zones);
+extern bool nsd_has_root; /* also serve root.zone; set it before nsd_start() */
 void nsd_stop(void);
 unsigned nsd_port(void);
 
@@ -34,7 +35,7 @@ struct fixture {
 	struct arena arena;
 	struct dns *dns;
 	struct false_server false_server;
-	struct str_list own;
+	struct str_list own, unsigned_zones;
 
 	/* what the last look-up gave, copied */
 	unsigned calls;

@@ -216,6 +216,7 @@ static void test_loops(void **state)
 /* DNSSEC: a validated answer is marked, an altered one is no answer. */
 static void test_security(void **state)
 {
+	struct str unsigned_zone = S("plain.signed.test");
 	struct fixture *f = *state;
 	char anchors[4096];
 
@@ -223,26 +224,40 @@ static void test_security(void **state)
 	open_dns(f, nsd_port(), anchors, true, true);
 	look_up(f, "signed.test");
 	assert_int_equal(f->verdict.class, OK);
-	assert_true(f->hosts[0].secure);
+	assert_true(f->hosts[0].secure && f->hosts[0].mx_secure);
 	look_up(f, "plain.signed.test");
-	assert_true(f->hosts[0].secure); /* that there is no MX was proved too */
+	assert_true(f->hosts[0].secure && f->hosts[0].mx_secure); /* that there is no MX was proved too */
 	look_up(f, "half.signed.test");
 	assert_int_equal(f->verdict.class, OK);
+	assert_true(f->hosts[0].mx_secure);
 	assert_false(f->hosts[0].secure);
 	look_up(f, "nothere.signed.test");
 	assert_true(str_eq(f->verdict.enhanced, S("5.1.2")));
 	look_up(f, "order.test");
 	assert_int_equal(f->verdict.class, OK);
-	assert_false(f->hosts[0].secure);
+	assert_false(f->hosts[0].secure || f->hosts[0].mx_secure);
+	look_up(f, "alias2.test");
+	assert_true(str_eq(f->hosts[0].domain_end, S("order.test")));
+	assert_true(str_eq(f->hosts[0].end, f->hosts[0].name));
+	look_up(f, "viaalias.test");
+	assert_true(str_eq(f->hosts[0].end, S("m1.test")));
 	look_up(f, "bogus.test");
 	assert_int_equal(f->verdict.class, TEMP);
 	assert_true(str_eq(f->verdict.enhanced, S("4.4.3")));
 	assert_true(str_search(f->verdict.text, S("not authentic")) < f->verdict.text.n);
+	assert_true(str_search(f->verdict.text, S("delivery.unsigned_zones")) < f->verdict.text.n);
+	f->unsigned_zones = (struct str_list){ .at = &unsigned_zone, .n = 1 };
+	open_dns(f, nsd_port(), anchors, true, true);
+	look_up(f, "plain.signed.test");
+	assert_int_equal(f->verdict.class, OK);
+	assert_false(f->hosts[0].secure || f->hosts[0].mx_secure);
+	look_up(f, "signed.test");
+	assert_true(f->hosts[0].secure && f->hosts[0].mx_secure);
 	open_dns(f, nsd_port(), NULL, true, true);
 	look_up(f, "bogus.test");
 	assert_true(str_eq(f->hosts[0].name, S("evil.bogus.test")));
 	look_up(f, "signed.test");
-	assert_false(f->hosts[0].secure);
+	assert_false(f->hosts[0].secure || f->hosts[0].mx_secure);
 }
 
 int main(int argc, char **argv)

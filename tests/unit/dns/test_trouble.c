@@ -2,13 +2,18 @@
  * Arguments: as for test_lookup.c. */
 #include "fixture.h"
 
-#include "internal.h"
+#include "library.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define LIMIT 400 /* ms, instead of 30 s */
+
+static struct dns_library *library_of(struct fixture *f)
+{
+	return f->dns->source.ctx;
+}
 
 static void ask_false_server(struct fixture *f, enum manner manner)
 {
@@ -103,8 +108,8 @@ static void test_without_edns(void **state)
 		assert_int_equal(f->verdict.class, OK);
 	}
 	assert_in_range(uv_now(&f->loop) - began, 0, 4000); /* one of them alone would take longer with the library */
-	f->dns->plain_until = 0;
-	f->dns->validates = true;
+	library_of(f)->plain_until = 0;
+	library_of(f)->validates = true;
 	f->dns->limit_ms = 7000;
 	look_up(f, "validated.test");
 	assert_int_equal(f->verdict.class, TEMP);

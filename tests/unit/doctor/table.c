@@ -197,6 +197,13 @@ static void on_sample(void *ctx, struct str domain, struct str selector, struct 
 	*f = table_sample ? table_sample(a, domain, selector) : (struct fact_sample){ FACT_UNKNOWN, .why = S("no relay runs") };
 }
 
+const struct fact_policy *table_policy;
+
+static void on_policy(void *ctx, struct str domain, struct fact_policy *f)
+{
+	*f = table_policy ? *table_policy : (struct fact_policy){ FACT_UNKNOWN, .why = S("no relay runs") };
+}
+
 uint64_t table_age;
 
 static uint64_t on_since(void *ctx, struct str key, struct str what)
@@ -266,7 +273,7 @@ struct doctor *table_doctor(struct table *t)
 
 void table_run(struct table *t)
 {
-	const struct doctor_source source = { t, on_dns, on_probe, on_upstream, on_sample, on_since };
+	const struct doctor_source source = { t, on_dns, on_probe, on_upstream, on_sample, on_policy, on_since };
 	unsigned looks = 0;
 
 	t->doctor = doctor_new(t->config, &t->options, &source);
@@ -280,7 +287,7 @@ void table_run(struct table *t)
 
 void table_stop(struct table *t)
 {
-	const struct doctor_source source = { t, on_dns, on_probe, on_upstream, on_sample, on_since };
+	const struct doctor_source source = { t, on_dns, on_probe, on_upstream, on_sample, on_policy, on_since };
 
 	t->doctor = doctor_new(t->config, &t->options, &source);
 	assert_false(doctor_look(t->doctor));

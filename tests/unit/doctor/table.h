@@ -46,6 +46,7 @@ void table_upstream(struct table *t, const char *name, struct fact_upstream answ
 /* Only these checks ("spf.*"), and those that they ask for. A run of all takes long. */
 void table_only(struct table *t, const char *pattern);
 /* Vault's answer for every key; NULL: no relay runs. */
+extern const struct fact_policy *table_policy; /* of all domains; NULL: nobody can be asked */
 extern struct fact_sample (*table_sample)(struct arena *a, struct str domain, struct str selector);
 /* For how long (ms) everything has been as it is. */
 extern uint64_t table_age;

@@ -8,6 +8,7 @@
 #define NOW 4102444800000 /* 2100-01-01: the fixture's certificate is made now, before that */
 
 static struct machine_facts machine;
+static struct role_walls walled[] = { { S("login"), S("") }, { S("queue"), S("") }, { S("queue"), S("") } };
 
 static struct machine_facts good(void)
 {
@@ -25,6 +26,7 @@ static struct machine_facts good(void)
 		.accounts = { .known = true },
 		.waiting = { .known = true },
 		.clients = { true, 100, 10 },
+		.walls = { .at = walled, .n = 3 },
 	};
 }
 
@@ -55,7 +57,9 @@ static void plant_on(bool box, struct machine_facts m, const char *id, enum doct
 
 static void test_silent(void **state)
 {
-	static const char *const rows[] = { "disk.*", "state.*", "files.*", "container.*", "queue.*", "relay.running" };
+	static const char *const rows[] = {
+		"disk.*", "state.*", "files.*", "container.*", "sandbox.*", "queue.*", "relay.running"
+	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		plant_on(false, good(), rows[i], DOCTOR_OK, NULL);
@@ -139,11 +143,25 @@ static void test_relay(void **state)
 	PLANT((m.clients.all = m.clients.from_gateway = 19), true, "container.clients", DOCTOR_OK, NULL);
 }
 
+static void test_sandbox(void **state)
+{
+	struct role_walls none[] = { { S("login"), S("landlock") },
+				     { S("queue"), S("landlock") },
+				     { S("web"), S("seccomp, landlock") } };
+
+	PLANT(m.walls.at = none, false, "sandbox.walls", DOCTOR_ADVICE, "without landlock run: login, queue");
+	PLANT(m.walls.at = none, false, "sandbox.walls", DOCTOR_ADVICE, "without seccomp, landlock run: web");
+	PLANT(m.walls.at = none, false, "sandbox.walls", DOCTOR_ADVICE, "cat /sys/kernel/security/lsm");
+	PLANT(m.walls.at = none, true, "sandbox.walls", DOCTOR_ADVICE, "seccomp profile");
+	PLANT(m.walls.user = S("posthouse"), false, "sandbox.users", DOCTOR_ADVICE, "all roles run as posthouse");
+	PLANT(m.walls.user = S("posthouse"), true, "sandbox.users", DOCTOR_OK, NULL);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_silent), cmocka_unit_test(test_clock),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_silent),   cmocka_unit_test(test_clock),
 					    cmocka_unit_test(test_greeting), cmocka_unit_test(test_state),
-					    cmocka_unit_test(test_relay) };
+					    cmocka_unit_test(test_relay),    cmocka_unit_test(test_sandbox) };
 
 	return cmocka_run_group_tests_name("doctor_machine", tests, fixture_open, fixture_close);
 }

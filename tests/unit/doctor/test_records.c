@@ -85,11 +85,37 @@ static void notices(void **state)
 	plant(nomx, "nomx.test TXT x", "notice.address", DOCTOR_FAILURE, "(postmaster) gets no mail: nomx.test");
 }
 
+#define STS "_mta-sts.example.org TXT v=STSv1; id=20270302\nmta-sts.example.org A 203.0.113.81"
+
+/* What the running relay says of the policy. */
+static void policies(void)
+{
+	static struct str ours[] = { { "mx.mailbox.test", 15 } }, other[] = { { "*.other.test", 12 } };
+	static const struct {
+		struct fact_policy policy;
+		enum doctor_result result;
+		const char *text;
+	} rows[] = {
+		{ { FACT_THERE, .mode = STS_ENFORCE, .mx = { ours, 1 } }, DOCTOR_OK, "lists its mail servers" },
+		{ { FACT_THERE, .mode = STS_ENFORCE, .mx = { other, 1 } }, DOCTOR_FAILURE, "mail server mx.mailbox.test" },
+		{ { FACT_THERE, .mode = STS_TESTING, .mx = { ours, 1 } }, DOCTOR_WARNING, "mode testing" },
+		{ { FACT_THERE, .mode = STS_TESTING, .mx = { other, 1 } }, DOCTOR_WARNING, "mail server mx.mailbox.test" },
+		{ { FACT_THERE, .mode = STS_NONE }, DOCTOR_OK, "demands nothing" },
+		{ { FACT_EMPTY, .why = { "no version", 10 } }, DOCTOR_WARNING, "cannot use: no version" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		table_policy = &rows[i].policy;
+		plant(DIRECT, STS, "mtasts.record", rows[i].result, rows[i].text);
+	}
+	table_policy = NULL;
+}
+
 static void small(void **state)
 {
 	plant(DIRECT, "", "mtasts.record", DOCTOR_ADVICE, "For who runs your mailboxes");
-	plant(DIRECT, "_mta-sts.example.org TXT v=STSv1; id=20270302\nmta-sts.example.org A 203.0.113.81", "mtasts.record",
-	      DOCTOR_UNKNOWN, "is not fetched by doctor");
+	plant(DIRECT, STS, "mtasts.record", DOCTOR_UNKNOWN, "is not fetched: no relay runs");
+	policies();
 	plant(DIRECT, "_mta-sts.example.org TXT v=STSv1; id=20270302", "mtasts.record", DOCTOR_WARNING, "has no address");
 	plant(DIRECT, "_mta-sts.example.org TXT v=STSv1\nmta-sts.example.org A 203.0.113.81", "mtasts.record", DOCTOR_WARNING,
 	      "no id=");
@@ -125,11 +151,39 @@ static void stripped(void **state)
 
 	table_only(t, "dnssec.*");
 	table_world(t, "org SOA 1\norg SECURE");
-	table_view(t, VIEW_CLIENTS, "org SOA 1");
+	table_view(t, VIEW_MAIL, "org SOA 1");
 	table_run(t);
 	expect(t, "dnssec.resolver", DOCTOR_ADVICE, "resolver = \"recursive\"");
 	table_free(t);
 }
+
+/* The root's key is there, but the resolver strips what it signs. */
+static void stripped_and_validated(void **state)
+{
+	struct table *t = table_new(DIRECT);
+
+	table_only(t, "dnssec.*");
+	table_world(t, "org SOA 1\norg SECURE");
+	table_view(t, VIEW_MAIL, "org BOGUS");
+	table_run(t);
+	expect(t, "dnssec.resolver", DOCTOR_ADVICE, "resolver = \"recursive\"");
+	table_free(t);
+}
+
+/* A company's name server has a zone of its own for a domain that is signed in the world. */
+static void inner_zone(void **state)
+{
+	struct table *t = table_new(DIRECT);
+
+	table_only(t, "dnssec.*");
+	table_world(t, "org SOA 1\norg SECURE\nexample.org SECURE");
+	table_view(t, VIEW_MAIL, "example.org BOGUS");
+	table_run(t);
+	expect(t, "dnssec.resolver", DOCTOR_WARNING, "unsigned_zones = [ \"example.org\" ]");
+	table_free(t);
+}
+
+#define SIGNED_TLSA "_25._tcp.mx.mailbox.test SECURE\n_25._tcp.mx.mailbox.test TLSA "
 
 /* The chain of the fixture as a server shows it, and the record that fits it. */
 static void dane(void **state)
@@ -139,20 +193,30 @@ static void dane(void **state)
 	X509 *x = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
-	char good[200] = "_25._tcp.mx.mailbox.test SECURE\n_25._tcp.mx.mailbox.test TLSA 3 0 1 ";
+	char good[200] = SIGNED_TLSA "3 0 1 ";
 
 	assert_int_equal(X509_digest(x, EVP_sha256(), digest, &n), 1);
 	for (unsigned i = 0; i < n; i++)
 		snprintf(good + strlen(good), sizeof(good) - strlen(good), "%02x", digest[i]);
-	for (unsigned i = 0; i < 2; i++) {
+	const struct {
+		const char *records;
+		enum doctor_result result;
+		const char *text;
+	} rows[] = {
+		{ good, DOCTOR_OK, "fits its TLSA" },
+		{ SIGNED_TLSA "3 1 1 0011", DOCTOR_FAILURE, "fits none of its TLSA" },
+		{ SIGNED_TLSA "1 1 1 0011", DOCTOR_WARNING, "of which mail can use none" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct table *t = table_new(DIRECT);
 
 		table_only(t, "dane.*");
 		table_options(t)->deep = true;
-		table_world(t, i == 0 ? good : "_25._tcp.mx.mailbox.test SECURE\n_25._tcp.mx.mailbox.test TLSA 3 1 1 0011");
+		table_world(t, rows[i].records);
 		table_probe(t, "203.0.113.80", 25, (struct fact_probe){ .tls = true, .chain_pem = str_of(pem) });
 		table_run(t);
-		expect(t, "dane.mx", i == 0 ? DOCTOR_OK : DOCTOR_FAILURE, i == 0 ? "fits its TLSA" : "fits none of its TLSA");
+		expect(t, "dane.mx", rows[i].result, rows[i].text);
 		table_free(t);
 	}
 	X509_free(x);
@@ -242,9 +306,13 @@ static void good(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(mx),    cmocka_unit_test(own_mx),   cmocka_unit_test(callout),  cmocka_unit_test(notices),
-		cmocka_unit_test(small), cmocka_unit_test(dnssec),   cmocka_unit_test(stripped), cmocka_unit_test(dane),
-		cmocka_unit_test(caa),   cmocka_unit_test(services), cmocka_unit_test(good),
+		cmocka_unit_test(mx),         cmocka_unit_test(own_mx),
+		cmocka_unit_test(callout),    cmocka_unit_test(notices),
+		cmocka_unit_test(small),      cmocka_unit_test(dnssec),
+		cmocka_unit_test(stripped),   cmocka_unit_test(stripped_and_validated),
+		cmocka_unit_test(inner_zone), cmocka_unit_test(dane),
+		cmocka_unit_test(caa),        cmocka_unit_test(services),
+		cmocka_unit_test(good),
 	};
 
 	return cmocka_run_group_tests_name("doctor_records", tests, fixture_open, fixture_close);

@@ -1,6 +1,8 @@
 /* test_resolvers.c - can the world be asked from here? The library that asks DNS is played. */
 #include "source.h"
 
+#include "posthouse/dns_library.h"
+
 #include "../config/fixture.h"
 
 #include <sys/socket.h>

@@ -184,13 +184,26 @@ static void test_clear(void **state)
 	plant(UP(""), HOST_A, "upstream.clear", DOCTOR_OK, "");
 }
 
+#define MX(tls) ADDRESSES "routes = ( { via = [ \"mx\" ]; } ); " tls
+
+static void test_exceptions(void **state)
+{
+	plant(MX(""), "", "tls.exceptions", DOCTOR_OK, "no domain is excepted");
+	plant(MX("tls = ( { destinations = [ \"@bank.test\" ]; require = \"verified\"; } );"), "", "tls.exceptions", DOCTOR_OK,
+	      "");
+	plant(MX("tls = ( { destinations = [ \"@broken.test\" ]; require = \"none\"; } );"), "", "tls.exceptions", DOCTOR_WARNING,
+	      "@broken.test gets mail without DANE and MTA-STS");
+	plant(ADDRESSES "routes = ( { senders = [ \"@a.test\" ]; via = [ \"mx\" ]; tls = \"verified\"; },"
+			" { via = [ \"mx\" ]; tls = \"none\"; } );",
+	      "", "tls.exceptions", DOCTOR_WARNING, "routes[2] sends mail without DANE and MTA-STS");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_by_relay), cmocka_unit_test(test_by_probe), cmocka_unit_test(test_one_bad_address),
-		cmocka_unit_test(test_fits),     cmocka_unit_test(test_sender),   cmocka_unit_test(test_rewrites),
-		cmocka_unit_test(test_clear)
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_by_relay),        cmocka_unit_test(test_by_probe),
+					    cmocka_unit_test(test_one_bad_address), cmocka_unit_test(test_fits),
+					    cmocka_unit_test(test_sender),          cmocka_unit_test(test_rewrites),
+					    cmocka_unit_test(test_clear),           cmocka_unit_test(test_exceptions) };
 
 	return cmocka_run_group_tests_name("doctor_upstreams", tests, fixture_open, fixture_close);
 }

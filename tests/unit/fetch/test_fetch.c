@@ -14,10 +14,14 @@ static const char *program;
 static struct world {
 	struct played role;
 	struct config config;
+	struct cfg_upstream upstream;
+	char token_url[64];
 	struct server server;
 	uv_loop_t loop;
 	unsigned answers, numbers[ANSWERS_MAX]; /* which requests were answered, in order */
 	struct msg_fetched last;
+	struct msg_text_fetched text;
+	char file[64];
 	char why[256], fields[256];
 } world;
 
@@ -73,6 +77,10 @@ static int setup(void **state)
 	w->role = (struct played){ .loop = &w->loop, .role = ROLE_FETCH, .program = program };
 	server_start(&w->server, &w->loop, "IP:127.0.0.1,DNS:localhost", 0, pages, sizeof pages / sizeof pages[0]);
 	w->config.https.ca_pem = w->server.ca_pem;
+	snprintf(w->token_url, sizeof w->token_url, "https://127.0.0.1:%u/", w->server.port);
+	w->upstream = (struct cfg_upstream){ .name = S("hop"), .oauth.token_url = str_of(w->token_url) };
+	w->config.upstreams = &w->upstream; /* fetch connects to the ports of token servers only */
+	w->config.upstreams_n = 1;
 	played_start(&w->role, &w->config);
 	played_connect(&w->role, ROLE_VAULT, &none);
 	*state = w;
@@ -118,7 +126,9 @@ static void test_what_is_no_url(void **state)
 					    "file:///etc/passwd",
 					    "/token",
 					    "https://127.0.0.1:99999/",
-					    "https://127.0.0.1:0/" };
+					    "https://127.0.0.1:0/",
+					    "https:/%33",
+					    "https://a%2eexample/" };
 	struct world *w = *state;
 
 	for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
@@ -150,6 +160,123 @@ static void test_forms_of_a_host(void **state)
 			fail_msg("%s: %s", hosts[i], w->why);
 		assert_int_equal(w->last.status, 200);
 	}
+}
+
+/* ---- texts ---- */
+static const struct page texts[] = {
+	{ "/policy", "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nversion: STSv1\r\n" },
+	{ "/elsewhere", "HTTP/1.1 301 Moved\r\nLocation: /policy\r\n\r\n" },
+	{ "/held", NULL },
+};
+
+static void on_text(void *ctx, struct verdict v, const struct msg_text_fetched *m, int fd)
+{
+	struct world *w = &world;
+
+	w->numbers[w->answers++] = (unsigned)(uintptr_t)ctx;
+	w->text = m ? *m : (struct msg_text_fetched){ .verdict = v };
+	snprintf(w->why, sizeof w->why, "%.*s", STR_ARG(w->text.verdict.text));
+	snprintf(w->fields, sizeof w->fields, "%.*s|%.*s", STR_ARG(w->text.content_type), STR_ARG(w->text.text));
+}
+
+static void ask_text(struct world *w, const char *path, const char *addresses, struct str body)
+{
+	struct msg_fetch_text m = { .url = arena_printf(&w->role.arena, "https://mta-sts.example.net:%u%s", w->server.port, path),
+				    .addresses = str_of(addresses),
+				    .content_type = S("application/tlsrpt+gzip"),
+				    .body = body };
+
+	ipc_call_fetch_text(w->role.peers[ROLE_TLSPOLICY], &m, -1, on_text, NULL);
+}
+
+static void ask_text_and_wait(struct world *w, const char *path, const char *addresses)
+{
+	unsigned before = w->answers;
+
+	ask_text(w, path, addresses, S(""));
+	assert_true(run_until(&w->loop, &w->answers, before + 1));
+}
+
+/* For tlspolicy the authorities of the system count, which the variable names here. */
+static int setup_texts(void **state)
+{
+	static const struct ipc_handlers none;
+	struct world *w = &world;
+	char file[] = "/tmp/posthouse-test-ca-XXXXXX";
+	int fd = mkstemp(file);
+
+	*w = (struct world){ 0 };
+	*state = w;
+	uv_loop_init(&w->loop);
+	w->role = (struct played){ .loop = &w->loop, .role = ROLE_FETCH, .program = program };
+	server_start(&w->server, &w->loop, "DNS:mta-sts.example.net", 0, texts, sizeof texts / sizeof texts[0]);
+	assert_int_equal(write(fd, w->server.ca_pem.p, w->server.ca_pem.n), w->server.ca_pem.n);
+	close(fd);
+	setenv("SSL_CERT_FILE", file, 1);
+	snprintf(w->token_url, sizeof w->token_url, "https://127.0.0.1:%u/", w->server.port);
+	w->upstream = (struct cfg_upstream){ .name = S("hop"), .oauth.token_url = str_of(w->token_url) };
+	w->config.https.ca_pem = S("nothing that counts here");
+	w->config.upstreams = &w->upstream;
+	w->config.upstreams_n = 1;
+	played_start(&w->role, &w->config);
+	played_connect(&w->role, ROLE_TLSPOLICY, &none);
+	snprintf(w->file, sizeof w->file, "%s", file);
+	return 0;
+}
+
+static int teardown_texts(void **state)
+{
+	unlink(world.file);
+	unsetenv("SSL_CERT_FILE");
+	return teardown(state);
+}
+
+static void test_texts(void **state)
+{
+	struct world *w = *state;
+
+	ask_text_and_wait(w, "/policy", "127.0.0.1");
+	assert_int_equal(w->text.verdict.class, OK);
+	assert_int_equal(w->text.status, 200);
+	assert_string_equal(w->fields, "text/plain; charset=utf-8|version: STSv1\r\n");
+	assert_non_null(strstr(w->server.last, "Accept: text/plain"));
+	ask_text_and_wait(w, "/elsewhere", "nonsense 127.0.0.1"); /* redirects are told, not followed */
+	assert_int_equal(w->text.status, 301);
+	assert_int_equal(w->server.requests, 2);
+	ask_text_and_wait(w, "/policy", ""); /* no name is looked up here */
+	assert_int_equal(w->text.verdict.class, TEMP);
+	ask_text(w, "/policy", "127.0.0.1", S("a report"));
+	assert_true(run_until(&w->loop, &w->answers, 4));
+	assert_int_equal(w->text.status, 200);
+	assert_non_null(strstr(w->server.last, "POST /policy"));
+	assert_non_null(strstr(w->server.last, "Content-Type: application/tlsrpt+gzip"));
+}
+
+static void test_text_of_an_untrusted_host(void **state)
+{
+	struct world *w = *state;
+	struct msg_fetch_text m = { .url = at(w, "/policy"), .addresses = S("127.0.0.1") };
+
+	ipc_call_fetch_text(w->role.peers[ROLE_TLSPOLICY], &m, -1, on_text, NULL);
+	assert_true(run_until(&w->loop, &w->answers, 1));
+	assert_int_equal(w->text.verdict.class, TEMP);
+	assert_int_equal(w->text.untrusted, 1);
+	assert_int_equal(w->server.requests, 0);
+}
+
+/* Texts that are slow do not keep tokens waiting. */
+static void test_tokens_beside_texts(void **state)
+{
+	static const struct ipc_handlers none;
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < 20; i++)
+		ask_text(w, "/held", "127.0.0.1", S(""));
+	assert_true(run_until(&w->loop, &w->server.held, 16));
+	played_connect(&w->role, ROLE_VAULT, &none);
+	ask(w, S("https://127.0.0.1:1/token"), 7);
+	assert_true(run_until(&w->loop, &w->answers, 1));
+	assert_int_equal(w->numbers[0], 7);
 }
 
 /* ---- secrets ---- */
@@ -293,6 +420,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_what_is_no_url, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_host_that_is_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forms_of_a_host, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_texts, setup_texts, teardown_texts),
+		cmocka_unit_test_setup_teardown(test_text_of_an_untrusted_host, setup_texts, teardown_texts),
+		cmocka_unit_test_setup_teardown(test_tokens_beside_texts, setup_texts, teardown_texts),
 		cmocka_unit_test_setup_teardown(test_secrets_are_wiped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_more_than_run_at_once, setup, teardown),

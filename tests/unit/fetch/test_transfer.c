@@ -25,8 +25,6 @@ static void on_done(void *ctx, struct verdict v, const struct transfer_answer *a
 	result.n++;
 	result.verdict = v;
 	snprintf(result.why, sizeof result.why, "%.*s", STR_ARG(v.text));
-	if (!answer)
-		return;
 	result.answer = *answer;
 	result.body_n = answer->body.n;
 	snprintf(result.body, sizeof result.body, "%.*s", STR_ARG(str_head(answer->body, 200)));
@@ -48,6 +46,7 @@ static struct transfer *begin(const struct asked *asked, struct arena *a)
 					    .addresses = &address,
 					    .addresses_n = 1,
 					    .content_type = S("application/x-www-form-urlencoded"),
+					    .accept = "application/json",
 					    .body = asked->body,
 					    .ca_pem = asked->ca_pem,
 					    .time_ms = asked->time_ms ? asked->time_ms : 20000 };

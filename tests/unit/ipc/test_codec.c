@@ -57,6 +57,39 @@ static void table_refuses_sender_receiver_and_descriptor(void **state)
 	buf_fini(&c);
 }
 
+/* Each message by each role to each other: it arrives along the edge that its row has, and nowhere else. */
+static void no_message_leaves_its_edge(void **state)
+{
+	static const struct {
+		unsigned from, to;
+		const char *fd;
+	} rows[] = {
+#define MSG(name, from, to, fd, bits, fields) { (from), (to), #fd },
+#include "posthouse/messages.def"
+	};
+	static const union ipc_message empty;
+	struct arena a = { 0 };
+	enum msg_type type;
+	union ipc_message *m;
+
+	assert_int_equal(sizeof rows / sizeof *rows, MSG_COUNT);
+	for (unsigned i = 0; i < MSG_COUNT; i++) {
+		struct buf b = encode((enum msg_type)i, 0, &empty);
+
+		bool with_fd = strcmp(rows[i].fd, "FD_NONE") != 0;
+
+		for (unsigned from = 0; from < ROLE_COUNT; from++)
+			for (unsigned to = 0; to < ROLE_COUNT; to++) {
+				enum role_id sender = (enum role_id)from, receiver = (enum role_id)to;
+				bool good = ipc_decode(&a, buf_view(&b), sender, receiver, with_fd, &type, &m);
+
+				assert_int_equal(good, rows[i].from & 1u << from && rows[i].to & 1u << to);
+			}
+		buf_fini(&b);
+		arena_fini(&a);
+	}
+}
+
 static void every_shorter_or_longer_datagram_is_refused(void **state)
 {
 	struct rec_recipient recipients[] = { { 1, S("a@b"), S(""), 0 }, { 2, S("c@d"), S("x"), 1 } };
@@ -71,6 +104,27 @@ static void every_shorter_or_longer_datagram_is_refused(void **state)
 	assert_true(ipc_decode(&a, buf_view(&b), ROLE_SUBMISSION, ROLE_QUEUE, false, &type, &got));
 	buf_add_char(&b, 0);
 	assert_false(ipc_decode(&a, buf_view(&b), ROLE_SUBMISSION, ROLE_QUEUE, false, &type, &got));
+	arena_fini(&a);
+	buf_fini(&b);
+}
+
+/* Memory for records comes only with their bytes: a count that is the datagram's whole length gets none. */
+static void a_count_beyond_the_datagram_gets_no_memory(void **state)
+{
+	struct rec_session session = { .client = S("192.0.2.1") };
+	struct msg_sessions m = { .rows = { &session, 1 }, .cursor = 7 };
+	struct buf b = encode(MSG_sessions, 1, &m);
+	size_t head = sizeof(uint32_t) + sizeof(uint64_t) + sizeof(uint64_t) + 2 * sizeof(uint32_t);
+	uint32_t count = (uint32_t)(b.n / sizeof(uint32_t));
+	struct arena a = { 0 };
+	enum msg_type type;
+	union ipc_message *got;
+
+	assert_true(ipc_decode(&a, buf_view(&b), ROLE_SUBMISSION, ROLE_CONSOLE, false, &type, &got));
+	memcpy(b.p + head, &count, sizeof count);
+	arena_fini(&a);
+	assert_false(ipc_decode(&a, buf_view(&b), ROLE_SUBMISSION, ROLE_CONSOLE, false, &type, &got));
+	assert_true(a.used_bytes < 2 * sizeof(union ipc_message));
 	arena_fini(&a);
 	buf_fini(&b);
 }
@@ -100,7 +154,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip_keeps_every_kind_of_field),
 		cmocka_unit_test(table_refuses_sender_receiver_and_descriptor),
+		cmocka_unit_test(no_message_leaves_its_edge),
 		cmocka_unit_test(every_shorter_or_longer_datagram_is_refused),
+		cmocka_unit_test(a_count_beyond_the_datagram_gets_no_memory),
 		cmocka_unit_test(a_large_text_does_not_fit),
 		cmocka_unit_test(hash_is_stable_within_a_build),
 	};

@@ -24,7 +24,7 @@ static struct str mechanisms[] = { { "PLAIN", 5 }, { "LOGIN", 5 } }, options[1];
 static char option_text[128];
 static struct config config;
 static struct login login;
-static struct channel *ours, *submission;
+static struct channel *ours, *submission, *our_queue, *queue;
 static unsigned stuck_calls;
 
 static size_t busy;
@@ -37,7 +37,7 @@ void role_busy(struct role *r, int change)
 
 struct channel *role_peer(struct role *r, enum role_id peer, unsigned index)
 {
-	return NULL;
+	return peer == ROLE_QUEUE ? our_queue : NULL;
 }
 
 /* ---- the back-end: who is called hang... waits for ever, who has the password "yes" is in ---- */
@@ -87,6 +87,14 @@ static void handle_end(void *ctx, struct channel *ch, const struct msg_login_end
 	exchange_end(ctx, ch, m);
 }
 
+/* queue agrees with the back-end. */
+static void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authenticated *m, int fd)
+{
+	struct verdict v = m->success ? ok() : perm(535, S("5.7.8"), S("queue counts it"));
+
+	ipc_send_authorized(ch, &(struct msg_authorized){ .call = m->call, .verdict = v }, -1);
+}
+
 static void on_stuck(struct login *l)
 {
 	stuck_calls++;
@@ -98,23 +106,21 @@ static void on_closed(void *ctx, struct channel *ch, const char *reason)
 	channel_free(ch);
 }
 
-static void connect_channels(void)
+static void connect_pair(enum role_id peer, struct channel **ours_out, struct channel **theirs_out)
 {
-	static const struct ipc_handlers handlers = { .login_start = handle_start, .login_end = handle_end }, none;
-	struct channel_config a = { .self = ROLE_LOGIN,
-				    .peer = ROLE_SUBMISSION,
-				    .incarnation = 1,
-				    .handlers = &handlers,
-				    .on_closed = on_closed,
-				    .ctx = &login };
+	static const struct ipc_handlers handlers = { .login_start = handle_start, .login_end = handle_end };
+	static const struct ipc_handlers of_queue = { .authenticated = handle_authenticated };
+	struct channel_config a = {
+		.self = ROLE_LOGIN, .peer = peer, .incarnation = 1, .handlers = &handlers, .on_closed = on_closed, .ctx = &login
+	};
 	struct channel_config b = {
-		.self = ROLE_SUBMISSION, .peer = ROLE_LOGIN, .incarnation = 1, .handlers = &none, .on_closed = on_closed
+		.self = peer, .peer = ROLE_LOGIN, .incarnation = 1, .handlers = &of_queue, .on_closed = on_closed
 	};
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-	ours = channel_new(login.loop, fds[0], &a);
-	submission = channel_new(login.loop, fds[1], &b);
+	*ours_out = channel_new(login.loop, fds[0], &a);
+	*theirs_out = channel_new(login.loop, fds[1], &b);
 }
 
 static int set_up(void **state)
@@ -143,7 +149,8 @@ static int set_up(void **state)
 	login.config = &config;
 	login.on_stuck = on_stuck;
 	assert_int_equal(cyrus_start(login.directory, &config.auth).class, OK);
-	connect_channels();
+	connect_pair(ROLE_SUBMISSION, &ours, &submission);
+	connect_pair(ROLE_QUEUE, &our_queue, &queue);
 	return 0;
 }
 
@@ -151,6 +158,8 @@ static int tear_down(void **state)
 {
 	channel_close(ours, "test ends");
 	channel_close(submission, "test ends");
+	channel_close(our_queue, "test ends");
+	channel_close(queue, "test ends");
 	login_close(&login);
 	uv_run(login.loop, UV_RUN_DEFAULT);
 	uv_loop_close(login.loop);

@@ -120,6 +120,8 @@ static const struct {
 	{ " \"=?utf-8?Q?=3Cevil=40example.net=3E?=\" <alice@example.org>", NO },
 	{ " x =?utf-8?q?a?= =?utf-8?q?evil=40example.net=00?= <alice@example.org>", NO },
 	{ " =?utf-8?q?a=0D=0AFrom:_evil?= <alice@example.org>", NO },
+	{ " =?*en?q?x?= <alice@example.org>", NO },
+	{ " =?utf-7?q?x?= =?*en?q?x?= <alice@example.org>", NO },
 	{ " =?utf-8?Q?M=C3=BCller=2C_J=C3=B6rg_=40_Werk?= <alice@example.org>", "alice@example.org" },
 	{ " =?utf-8?X?=3C?= <alice@example.org>", "alice@example.org" },
 	{ " =?utf-8?Q?=3C <alice@example.org>", "alice@example.org" },

@@ -306,12 +306,45 @@ static void test_oversign(void **state)
 	arena_fini(&a);
 }
 
+/* What is signed is one field of one key, whoever has written it. */
+static void test_unsigned(void **state)
+{
+	static const char *const others[] = {
+		"",
+		"DKIM-Signature:",
+		"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td=example.org; s=p1r; t=b=\r\n",
+		"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td=example.org; s=p1r; t=1;\r\nX: b=",
+		"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td=example.org; s=p1r; t=1;\n b=",
+		"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td=example.org; s=p1r; t=1;\r\n\r\n b=",
+		"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td=example.org.evil.example; s=p1r; t=1; b=",
+		"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td=example.org; s=p1r; t=\xc3\xbc; b=",
+	};
+	struct arena a = { 0 };
+	struct header h = parsed(&a, S("From: a@example.org\r\nSubject: x\r\n"));
+	struct dkim *d = dkim_new();
+	struct str digest;
+
+	(void)state;
+	dkim_finish(d, &h, &rsa_key, 1, NOW, &digest);
+	assert_true(dkim_is_unsigned(dkim_unsigned(d, 0), &rsa_key));
+	assert_false(dkim_is_unsigned(dkim_unsigned(d, 0), &ed_key));
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		assert_false(dkim_is_unsigned(str_of(others[i]), &rsa_key));
+	assert_true(str_eq(dkim_field(&a, d, 0, S("x")), dkim_signed(&a, dkim_unsigned(d, 0), S("x"))));
+	assert_true(field_is_one(S("Received: a;\r\n\tb\r\n"), S("Received")));
+	assert_false(field_is_one(S("Received: a;\r\n\tb\r\n\r\n"), S("Received")));
+	assert_false(field_is_one(S("Received-SPF: a"), S("Received")));
+	assert_false(field_is_one(str_make("Received: \0", 11), S("Received")));
+	dkim_free(d);
+	arena_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_oversign),    cmocka_unit_test(test_bodies),      cmocka_unit_test(test_large_bodies),
 		cmocka_unit_test(test_headers),     cmocka_unit_test(test_many_fields), cmocka_unit_test(test_nul),
-		cmocka_unit_test(test_nine_fields), cmocka_unit_test(test_field),
+		cmocka_unit_test(test_nine_fields), cmocka_unit_test(test_field),       cmocka_unit_test(test_unsigned),
 	};
 
 	return cmocka_run_group_tests_name("dkim", tests, NULL, NULL);

@@ -51,6 +51,7 @@ static const struct {
 	{ MINIMAL
 	  "MIME-Version: 1.0\r\nMIME-Version: 1.0 (made by x)\r\nContent-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: 8BIT\r\n",
 	  "a@b", MINIMAL "MIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\n" },
+	{ MINIMAL "TLS-Required: No\r\ntls-required:\tno (as above)\r\n", "a@b", MINIMAL "TLS-Required: No\r\n" },
 	{ "from: a@b\r\n" MINIMAL
 	  "Subject: x\r\n y\r\nSubject:  x y \r\nMessage-Id:<m@b>\r\nDate:1 Jan 2026\r\n 10:00 Z\r\nSender: a@b\r\nSender: a@b\r\n",
 	  "a@b", "from: a@b\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\nSubject: x\r\n y\r\nSender: a@b\r\n" },
@@ -153,6 +154,9 @@ static const struct {
 	{ "From: a@b c@d\r\n", "a@b", 550, "\"a@b c@d\"" },
 	{ "From: a @ b\r\n", "a@b", 550, "\"a @ b\"" },
 	{ "From: =?utf-7?q?+ADw-x+AD4-?= <a@b>\r\n", "a@b", 550, "charset \"utf-7\"" },
+	{ "From: =?*en?q?x?= <a@b>\r\n", "a@b", 550, "charset \"(none)\"" },
+	{ "From: =?utf-7?q?+ADw-x+AD4-?= y =?*en?q?x?= <a@b>\r\n", "a@b", 550, "charset \"(none)\"" },
+	{ "From: a@b (=?*en?q?x?=)\r\n", "a@b", 550, "charset \"(none)\"" },
 	{ "From: =?iso-2022-jp?q?=3Cx=3E?= <a@b>\r\n", "a@b", 550, "angle brackets" },
 	{ "Subject: x\r\n", "not an address", 550, "no From" },
 	{ "Subject: x\r\n", "a@b\r\nX: y", 550, "no From" },

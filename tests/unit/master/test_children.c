@@ -1,224 +1,10 @@
 /* test_children.c - how master starts, wires, restarts and stops the roles. Their processes do nothing; their ends of the channels are the
  * test's. */
-#include "unit.h"
+#include "children_world.h"
 
-#include "master.h"
 #include "posthouse/clock.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#define PATIENCE_MS 30000
-#define WORKERS     2
-#define TOLD_MAX    256
-
-enum what { SPAWNED, CONNECT, LISTENER, STOP };
-
-/* What master has done, in order: a process of a role started; a role told about a peer, a socket, the end. */
-struct told {
-	enum what what;
-	enum role_id role;
-	unsigned index;
-	enum role_id peer;
-	unsigned peer_index;
-};
-
-static struct world {
-	struct master master;
-	struct config config;
-	struct cfg_upstream upstream; /* that needs tokens, and so the role fetch */
-	struct told told[TOLD_MAX];
-	size_t n;
-	bool no_program; /* the next start fails */
-} world;
-
-static void tell(enum what what, const struct child *c, enum role_id peer, unsigned peer_index)
-{
-	assert_true(world.n < TOLD_MAX);
-	world.told[world.n++] = (struct told){ what, c->role, c->index, peer, peer_index };
-}
-
-static size_t count(enum what what, enum role_id role)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < world.n; i++)
-		n += world.told[i].what == what && world.told[i].role == role;
-	return n;
-}
-
-/* ---- a role's end of its channel: it can use every configuration ---- */
-static void handle_configure(void *ctx, struct channel *ch, const struct msg_configure *m, int fd)
-{
-	close(fd);
-	ipc_send_configured(ch, &(struct msg_configured){ .call = m->call, .generation = m->generation, .verdict = ok() }, -1);
-}
-
-static void handle_apply(void *ctx, struct channel *ch, const struct msg_apply *m, int fd)
-{
-	ipc_send_ready(ch, &(struct msg_ready){ .generation = m->generation }, -1);
-}
-
-static void handle_connect(void *ctx, struct channel *ch, const struct msg_connect *m, int fd)
-{
-	close(fd);
-	tell(CONNECT, ctx, (enum role_id)m->role, (unsigned)m->index);
-}
-
-static void handle_listener(void *ctx, struct channel *ch, const struct msg_listener *m, int fd)
-{
-	close(fd);
-	tell(LISTENER, ctx, ROLE_MASTER, 0);
-}
-
-static void handle_stop(void *ctx, struct channel *ch, const struct msg_stop *m, int fd)
-{
-	tell(STOP, ctx, ROLE_MASTER, 0);
-}
-
-static void on_closed(void *ctx, struct channel *ch, const char *reason)
-{
-	channel_free(ch);
-}
-
-/* In place of spawn.c: a process that only waits to be killed. */
-int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit)
-{
-	static const struct ipc_handlers handlers = { .configure = handle_configure,
-						      .apply = handle_apply,
-						      .connect = handle_connect,
-						      .listener = handle_listener,
-						      .stop = handle_stop };
-	struct channel_config config = { .self = c->role,
-					 .self_index = c->index,
-					 .peer = ROLE_MASTER,
-					 .incarnation = c->incarnation,
-					 .handlers = &handlers,
-					 .on_closed = on_closed,
-					 .ctx = c };
-	char *arguments[] = { (char *)(uintptr_t) "sleep", (char *)(uintptr_t) "600", NULL };
-	uv_process_options_t options = { .file = world.no_program ? "/no/such/program" : "sleep",
-					 .args = arguments,
-					 .exit_cb = on_exit };
-	int error;
-
-	c->process.data = c;
-	error = uv_spawn(c->master->loop, &c->process, &options);
-	if (error == 0) {
-		tell(SPAWNED, c, ROLE_MASTER, 0);
-		channel_new(c->master->loop, fcntl(channel_fd, F_DUPFD_CLOEXEC, 3), &config);
-	}
-	return error;
-}
-
-/* ---- running ---- */
-static void on_limit(uv_timer_t *t)
-{
-	fail_msg("master does not get there");
-}
-
-static void run_until(bool (*reached)(const struct master *m))
-{
-	uv_timer_t limit;
-
-	uv_timer_init(world.master.loop, &limit);
-	uv_timer_start(&limit, on_limit, PATIENCE_MS, 0);
-	while (!reached(&world.master))
-		uv_run(world.master.loop, UV_RUN_ONCE);
-	uv_close((uv_handle_t *)&limit, NULL);
-	for (int i = 0; i < 10; i++)
-		uv_run(world.master.loop, UV_RUN_NOWAIT);
-}
-
-static bool are_ready(const struct master *m)
-{
-	for (size_t i = 0; i < m->children_n; i++)
-		if (m->children[i].state != CHILD_READY && child_is_needed(&m->children[i]))
-			return false;
-	return m->all_ready;
-}
-
-static bool have_ended(const struct master *m)
-{
-	for (size_t i = 0; i < m->children_n; i++)
-		if (m->children[i].process_open)
-			return false;
-	return true;
-}
-
-static struct child *find(enum role_id role)
-{
-	return child_find(&world.master, role, 0);
-}
-
-static void end_process(struct child *c)
-{
-	assert_int_equal(uv_process_kill(&c->process, SIGKILL), 0);
-	while (c->process_open)
-		uv_run(world.master.loop, UV_RUN_ONCE);
-	for (int i = 0; i < 10; i++)
-		uv_run(world.master.loop, UV_RUN_NOWAIT);
-}
-
-/* All roles, with their first configuration. */
-static int setup_with(size_t upstreams)
-{
-	static uv_loop_t loop;
-	struct master *m = &world.master;
-
-	world = (struct world){
-		.config = { .shutdown_grace_ms = 600000, .doctor.daily = true, .local.drop = S("."), .metrics = S("*:9587") },
-		.upstream = { .oauth.provider = OAUTH_CUSTOM }
-	};
-	world.config.upstreams = &world.upstream;
-	world.config.upstreams_n = upstreams;
-	uv_loop_init(&loop);
-	*m = (struct master){ .loop = &loop, .config = &world.config, .generation = 1, .offers = 1, .workers = WORKERS };
-	m->control.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	m->control.dir_fd = open("/", O_PATH | O_CLOEXEC);
-	m->control.name = strdup("no-such-socket");
-	m->local = (struct unix_socket){ .fd = -1, .dir_fd = -1 };
-	m->metrics_fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	m->metrics_n = 1;
-	m->lock_fd = -1;
-	uv_timer_init(&loop, &m->stop_timer);
-	m->stop_timer.data = m;
-	children_init(m);
-	run_until(are_ready);
-	return 0;
-}
-
-static int setup(void **state)
-{
-	return setup_with(1);
-}
-
-static int setup_without_need(void **state)
-{
-	return setup_with(0);
-}
-
-static void close_handle(uv_handle_t *h, void *arg)
-{
-	if (!uv_is_closing(h))
-		uv_close(h, NULL);
-}
-
-static int teardown(void **state)
-{
-	struct master *m = &world.master;
-
-	master_stop(m, 0);
-	for (size_t i = 0; i < m->children_n; i++)
-		if (m->children[i].process_open)
-			uv_process_kill(&m->children[i].process, SIGKILL);
-	run_until(have_ended);
-	uv_walk(m->loop, close_handle, NULL);
-	uv_run(m->loop, UV_RUN_DEFAULT);
-	return uv_loop_close(m->loop);
-}
 
 /* ---- tests ---- */
 static void test_roles_start_in_their_order(void **state)
@@ -277,7 +63,7 @@ static void test_a_restart(void **state)
 		assert_true(world.told[i].role == ROLE_VAULT || world.told[i].peer == ROLE_VAULT);
 		wired += world.told[i].what == CONNECT && world.told[i].role != ROLE_VAULT;
 	}
-	assert_int_equal(wired, WORKERS + 5); /* submission, queue, relay, console, fetch, web */
+	assert_int_equal(wired, 5); /* queue, relay, console, fetch, web */
 }
 
 static void test_queue_and_relay_live_and_die_together(void **state)
@@ -320,6 +106,48 @@ static void test_the_pause_before_a_start(void **state)
 	assert_int_equal(c->failures, 1);
 }
 
+/* Since a reload its walls are too narrow: that is no death, and the next configuration does not wait for it. */
+static void test_a_role_that_has_outgrown_its_walls(void **state)
+{
+	struct child *relay = find(ROLE_RELAY);
+
+	for (unsigned i = 1; i <= 8; i++) {
+		child_renew(relay, S("another port"));
+		child_renew(relay, S("it says so again"));
+		uv_run(world.master.loop, UV_RUN_NOWAIT);
+		assert_int_equal(count(STOP, ROLE_RELAY), i);
+		assert_true(relay->renewed);
+		children_follow_config(&world.master); /* as a reload does that goes past it */
+		end_process(relay);
+		children_follow_config(&world.master);
+		assert_true(relay->renewed);
+		assert_true(uv_timer_get_due_in(&relay->back_off) <= 100);
+		run_until(are_ready);
+		assert_false(relay->renewed);
+	}
+	assert_int_equal(world.master.deaths[ROLE_RELAY], 0);
+	assert_int_equal(count(SPAWNED, ROLE_RELAY), 9);
+}
+
+/* It says `ready` with the configuration of before. */
+static void test_a_reload_that_went_past_a_role(void **state)
+{
+	struct child *vault = find(ROLE_VAULT);
+
+	child_renew(vault, S("a key has moved"));
+	end_process(vault);
+	while (vault->state != CHILD_APPLYING)
+		uv_run(world.master.loop, UV_RUN_ONCE);
+	world.master.generation = ++world.master.offers;
+	while (count(STOP, ROLE_VAULT) < 2)
+		uv_run(world.master.loop, UV_RUN_ONCE);
+	assert_true(vault->renewed);
+	end_process(vault);
+	run_until(are_ready);
+	assert_int_equal(vault->generation, world.master.generation);
+	assert_int_equal(world.master.deaths[ROLE_VAULT], 0);
+}
+
 /* Who takes mail, then who sends it, then who keeps it: each rank waits for the one before. */
 static void test_the_order_of_stopping(void **state)
 {
@@ -355,6 +183,40 @@ static void test_a_role_that_names_a_peer_that_it_cannot_have(void **state)
 	run_until(are_ready);
 	assert_int_equal(count(SPAWNED, ROLE_VAULT), 2);
 	assert_int_equal(count(SPAWNED, ROLE_LOGIN), 1);
+}
+
+static bool has_lost_one(const struct master *m)
+{
+	return world.n > 0 && m->deaths[ROLE_SUBMISSION] + m->deaths[ROLE_QUEUE] > 0;
+}
+
+static void on_report(uv_timer_t *t)
+{
+	struct child *reporter = t->data, *other = find(reporter->role == ROLE_QUEUE ? ROLE_SUBMISSION : ROLE_QUEUE);
+
+	if (reporter->state == CHILD_READY && other->state == CHILD_READY)
+		child_lost_peer(reporter, &(struct msg_peer_lost){ .role = other->role, .incarnation = other->incarnation });
+}
+
+/* Either of the two says again and again that their channel has closed: submission, which meets strangers, is ended. */
+static void test_channels_that_close_again_and_again(void **state)
+{
+	static const enum role_id reporters[] = { ROLE_SUBMISSION, ROLE_QUEUE };
+	uv_timer_t reports;
+
+	uv_timer_init(world.master.loop, &reports);
+	for (uint64_t i = 0; i < 2; i++) {
+		world.master.deaths[ROLE_SUBMISSION] = 0;
+		reports.data = find(reporters[i]);
+		uv_timer_start(&reports, on_report, 0, 10);
+		run_until(has_lost_one);
+		uv_timer_stop(&reports);
+		assert_int_equal(world.master.deaths[ROLE_QUEUE], 0);
+		assert_int_equal(world.master.deaths[ROLE_SUBMISSION], 1);
+		run_until(are_ready);
+	}
+	uv_close((uv_handle_t *)&reports, NULL);
+	uv_run(world.master.loop, UV_RUN_NOWAIT);
 }
 
 /* Reloads that begin to need fetch, and that need it no more. */
@@ -402,7 +264,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queue_and_relay_live_and_die_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_pause_before_a_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_role_that_has_outgrown_its_walls, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_reload_that_went_past_a_role, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_order_of_stopping, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_channels_that_close_again_and_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_role_that_names_a_peer_that_it_cannot_have, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_role_that_is_started_when_needed, setup_without_need, teardown),
 	};

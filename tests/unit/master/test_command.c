@@ -312,9 +312,9 @@ static void test_user(void **state)
 {
 	if (geteuid() != 0)
 		skip();
-	world.master.drop = true;
-	world.master.uid = 12345;
-	world.master.gid = 23456;
+	world.master.users.drop = true;
+	world.master.users.of[AS_RUN_AS].uid = 12345;
+	world.master.users.of[AS_RUN_AS].gid = 23456;
 	assert_token("grep -h '^[UG]id\\|^Groups' /proc/self/status | tr -s '\\t\\n ' ' '",
 		     "Uid: 12345 12345 12345 12345 Gid: 23456 23456 23456 23456 Groups:");
 }

@@ -48,6 +48,32 @@ static void test_domains(void **state)
 	arena_reset(&arena);
 }
 
+static void test_to_ascii(void **state)
+{
+	static const struct {
+		struct str domain, want;
+	} rows[] = {
+		{ S("BÜCHER.example"), S("xn--bcher-kva.example") },
+		{ S("ｂücher。example"), S("xn--bcher-kva.example") },
+		{ S("a b.Example"), S("a b.example") },
+		{ S("BÜCHER.example."), S("xn--bcher-kva.example.") },
+		{ S("b＠c.example"), S("") },
+		{ S("b＞　NOTIFY=NEVER.example"), S("") },
+		{ S("ü\r\n.example"), S("") },
+		{ S("ü.ex\0.example"), S("") },
+		{ S("ü。。example"), S("") },
+	};
+	struct str found;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool good = domain_to_ascii(&arena, rows[i].domain, &found);
+
+		assert_int_equal(good, rows[i].want.n > 0);
+		expect(good ? found : S(""), rows[i].domain, rows[i].want);
+	}
+	arena_reset(&arena);
+}
+
 static void test_with_domain(void **state)
 {
 	static const struct {
@@ -57,6 +83,7 @@ static void test_with_domain(void **state)
 		{ S("@bücher.example."), S("@xn--bcher-kva.example") },
 		{ S("@.bücher.example"), S("@.xn--bcher-kva.example") },
 		{ S("root@.Lan"), S("root@.lan") },
+		{ S("a@B.example\0.Evil"), S("a@b.example\0.evil") }, /* all of it: the part in front is another address */
 		{ S("Alice"), S("Alice") },
 		{ S("*"), S("*") },
 		{ S(""), S("") },
@@ -111,7 +138,8 @@ static void test_same(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_domains), cmocka_unit_test(test_with_domain),
-					    cmocka_unit_test(test_addresses), cmocka_unit_test(test_same) };
+					    cmocka_unit_test(test_to_ascii), cmocka_unit_test(test_addresses),
+					    cmocka_unit_test(test_same) };
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
 	arena_fini(&arena);

@@ -69,7 +69,14 @@ static void on_closed(void *ctx, struct stream *st)
 	e->st = NULL;
 }
 
-const struct stream_ops end_ops = { on_input, on_drain, on_tls, on_connect, on_end, on_closed };
+void (*end_sign)(void *ctx, struct stream *st, const struct tls_to_sign *what);
+
+static void on_sign(void *ctx, struct stream *st, const struct tls_to_sign *what)
+{
+	end_sign(ctx, st, what);
+}
+
+const struct stream_ops end_ops = { on_input, on_drain, on_tls, on_connect, on_end, on_closed, on_sign };
 
 void end_init(struct end *e)
 {
@@ -150,7 +157,9 @@ void fixture_connect(struct fixture *f)
 
 void client_tls(struct end *client, struct tls_context *t, struct str name, bool verify)
 {
-	stream_start_client_tls(client->st, t, &(struct str_list){ &name, 1 }, verify);
+	stream_start_client_tls(
+		client->st, t,
+		&(struct tls_client_options){ .names = { &name, 1 }, .demand = verify ? TLS_DEMAND_NAMES : TLS_DEMAND_NOTHING });
 }
 
 void fixture_disconnect(struct fixture *f)
@@ -252,10 +261,37 @@ static struct str bio_text(struct arena *a, BIO *bio)
 	return text;
 }
 
+/* Sign as the issuer, or as itself. */
+static void sign(X509 *x, EVP_PKEY *own, const struct tls_certificate *issuer, const EVP_MD *md)
+{
+	BIO *chain, *private;
+	X509 *above;
+	EVP_PKEY *key;
+
+	if (!issuer) {
+		X509_set_issuer_name(x, X509_get_subject_name(x));
+		assert_true(X509_sign(x, own, md) > 0);
+		return;
+	}
+	chain = BIO_new_mem_buf(issuer->chain_pem.p, (int)issuer->chain_pem.n);
+	private = BIO_new_mem_buf(issuer->key_pem.p, (int)issuer->key_pem.n);
+	above = PEM_read_bio_X509(chain, NULL, NULL, NULL);
+	key = PEM_read_bio_PrivateKey(private, NULL, NULL, NULL);
+	assert_true(above && key);
+	X509_set_issuer_name(x, X509_get_subject_name(above));
+	assert_true(X509_sign(x, key, md) > 0);
+	X509_free(above);
+	EVP_PKEY_free(key);
+	BIO_free(chain);
+	BIO_free(private);
+}
+
 static EVP_PKEY *make_key(int kind)
 {
 	if (kind == EVP_PKEY_RSA)
 		return EVP_RSA_gen(2048);
+	if (kind == NID_secp384r1)
+		return EVP_EC_gen("P-384");
 	return kind == EVP_PKEY_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") : EVP_EC_gen("P-256");
 }
 
@@ -275,10 +311,11 @@ struct tls_certificate make_certificate_as(struct arena *a, const struct certifi
 	X509_gmtime_adj(X509_getm_notAfter(x), recipe->ends_s ? recipe->ends_s : 86400);
 	X509_set_pubkey(x, key);
 	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)recipe->name, -1, -1, 0);
-	X509_set_issuer_name(x, subject);
 	if (recipe->also)
 		add_extension(x, NID_subject_alt_name, recipe->also);
-	assert_true(X509_sign(x, key, md) > 0);
+	if (recipe->authority)
+		add_extension(x, NID_basic_constraints, "critical,CA:TRUE");
+	sign(x, key, recipe->issuer, md);
 	PEM_write_bio_X509(chain, x);
 	PEM_write_bio_PrivateKey(private, key, NULL, NULL, 0, NULL, NULL);
 	made = (struct tls_certificate){ bio_text(a, chain), bio_text(a, private) };

@@ -38,6 +38,8 @@ struct fixture {
 };
 
 extern const struct stream_ops end_ops;
+/* Called for on_sign of all ends; NULL at first. */
+extern void (*end_sign)(void *ctx, struct stream *st, const struct tls_to_sign *what);
 void end_init(struct end *e);
 void end_fini(struct end *e);
 
@@ -62,13 +64,15 @@ bool run_until(uv_loop_t *loop, const unsigned *counter, unsigned value);
 bool run_until_received(uv_loop_t *loop, const struct end *e, size_t bytes);
 void run_for(uv_loop_t *loop, unsigned ms);
 
-/* A self-signed certificate and its key, as PEM in the arena. */
+/* A certificate and its key, as PEM in the arena. */
 struct certificate_recipe {
-	const char *name; /* the common name */
-	const char *also; /* "DNS:a.example,DNS:*.b.example"; NULL: none at all */
-	int kind;         /* EVP_PKEY_EC, EVP_PKEY_RSA or EVP_PKEY_ED25519 */
-	const char *hash; /* of its signature; NULL: SHA-256, or none for Ed25519 */
-	long ends_s;      /* from now, at least -3000; 0: after a day */
+	const char *name;                     /* the common name */
+	const char *also;                     /* "DNS:a.example,DNS:*.b.example"; NULL: none at all */
+	int kind;                             /* EVP_PKEY_EC, NID_secp384r1, EVP_PKEY_RSA or EVP_PKEY_ED25519 */
+	const char *hash;                     /* of its signature; NULL: SHA-256, or none for Ed25519 */
+	long ends_s;                          /* from now, at least -3000; 0: after a day */
+	const struct tls_certificate *issuer; /* an authority; NULL: self-signed */
+	bool authority;
 };
 struct tls_certificate make_certificate_as(struct arena *a, const struct certificate_recipe *recipe);
 

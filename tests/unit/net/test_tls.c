@@ -543,7 +543,8 @@ static void test_several_names(void **state)
 			list.n++;
 		fixture_connect(f);
 		stream_start_server_tls(f->server.st, k.server);
-		stream_start_client_tls(f->client.st, k.client, &list, true);
+		stream_start_client_tls(f->client.st, k.client,
+					&(struct tls_client_options){ .names = list, .demand = TLS_DEMAND_NAMES });
 		assert_true(run_until(&f->loop, &f->client.handshakes, 1));
 		if (f->client.tls.class != rows[i].class)
 			fail_msg("row %zu: %.*s", i, STR_ARG(f->client.tls.text));
@@ -572,7 +573,8 @@ static void test_first_name_is_sent(void **state)
 
 		fixture_connect(f);
 		stream_start_server_tls(f->server.st, k.server);
-		stream_start_client_tls(f->client.st, k.client, &(struct str_list){ names, 2 }, true);
+		stream_start_client_tls(f->client.st, k.client,
+					&(struct tls_client_options){ .names = { names, 2 }, .demand = TLS_DEMAND_NAMES });
 		assert_true(run_until(&f->loop, &f->client.handshakes, 1));
 		assert_int_equal(f->client.tls.class, first ? OK : PERM);
 		fixture_disconnect(f);

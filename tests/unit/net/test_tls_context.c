@@ -46,11 +46,11 @@ static void test_contexts(void **state)
 	assert_int_equal(why.class, PERM);
 	t = tls_client_context(S(""), &f->arena, &why); /* the system's */
 	assert_non_null(t);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) { /* the client's own certificate */
-		struct tls_certificate own = { cases[i].chain, cases[i].key };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) { /* the client's own certificate, without its key */
+		bool good = !cases[i].says || strstr(cases[i].says, "key") || strstr(cases[i].says, "belong");
 
-		assert_int_equal(tls_client_certificate(t, &own, &f->arena, &why), !cases[i].says);
-		assert_true(!cases[i].says || why.class == PERM);
+		assert_int_equal(tls_client_certificate(t, cases[i].chain, &f->arena, &why), good);
+		assert_true(good || why.class == PERM);
 	}
 	tls_context_unref(t);
 }

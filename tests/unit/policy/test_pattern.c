@@ -180,9 +180,26 @@ static void resenders(void **state)
 	assert_false(sender_may_resend(&c, S("")));
 }
 
+/* A listed host has one address, root has all, and others have those of their login. */
+static void sending(void **state)
+{
+	struct str both[] = { S("a@example.org"), S("b@example.org") };
+	struct str_list list = { both, 2 };
+	struct config c = { .hostname = S("relay.example.org"), .auth.realm = S("example.org") };
+	const struct sending_user a = { .login = S("a@example.org") }, root = { .login = S("x@example.org"), .any = true };
+	const struct sending_user host = { .login = S("a@example.org"), .forced = S("b@example.org") };
+
+	(void)state;
+	assert_ptr_equal(first_foreign(&c, &a, &list), &both[1]);
+	assert_ptr_equal(first_foreign(&c, &host, &list), &both[0]);
+	assert_null(first_foreign(&c, &root, &list));
+	assert_true(sends_as(&c, &host, both[1]));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(validity), cmocka_unit_test(matching), cmocka_unit_test(senders),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(sending),   cmocka_unit_test(validity),
+					    cmocka_unit_test(matching),  cmocka_unit_test(senders),
 					    cmocka_unit_test(resenders), cmocka_unit_test(the_entry_of_all_other_logins) };
 
 	return cmocka_run_group_tests_name("config pattern", tests, NULL, NULL);

@@ -1,9 +1,13 @@
 /* harness.c - the frame of the role and its peers, as tests want them. */
 #include "harness.h"
 
+#include "accounting/ticket.h"
+
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define FIRST_SESSION 1000000 /* of session_of(): tests count theirs from 1 */
 
 /* ---- the frame ---- */
 
@@ -182,6 +186,9 @@ static void on_sign(void *ctx, struct channel *ch, const struct msg_sign *m, int
 		assert_int_equal(m->digests.at[i].digest.n, DKIM_DIGEST_SIZE);
 		list[i] = (struct rec_signature){ m->digests.at[i].selector, m->digests.at[i].algorithm, S("signature") };
 	}
+	if (h->vault_is_silent)
+		return;
+	answer.signatures.n -= h->vault_forgets;
 	if (h->vault_fails)
 		answer.verdict = temp(451, S("4.3.0"), S("the key cannot be read"));
 	ipc_send_signatures(ch, &answer, -1);
@@ -192,6 +199,29 @@ static const struct ipc_handlers relay_handlers = {
 };
 static const struct ipc_handlers vault_handlers = { .sign = on_sign };
 static const struct ipc_handlers no_handlers = { .spool_open = NULL };
+
+static void on_session_over(void *ctx, struct channel *ch, const struct msg_session_over *m, int fd)
+{
+	struct harness *h = ctx;
+
+	h->overs++;
+	h->over = m->session;
+	if (!h->keeps_sessions)
+		ipc_send_session_ended(ch, &(struct msg_session_ended){ .call = m->call }, -1);
+}
+
+static void on_login_present(void *ctx, struct channel *ch, const struct msg_login_present *m, int fd)
+{
+	struct harness *h = ctx;
+
+	h->told_n++;
+	h->told = *m;
+	h->told.login = arena_str(&h->arena, m->login);
+	h->told.device = arena_str(&h->arena, m->device);
+}
+
+static const struct ipc_handlers submission_handlers = { .session_over = on_session_over };
+static const struct ipc_handlers login_handlers = { .login_present = on_login_present };
 
 /* ---- channels ---- */
 
@@ -217,6 +247,8 @@ static void on_peer_end_closed(void *ctx, struct channel *ch, const char *reason
 		h->vault = NULL;
 	if (ch == h->submission)
 		h->submission = NULL;
+	if (ch == h->login_role)
+		h->login_role = NULL;
 	if (ch == h->console)
 		h->console = NULL;
 	channel_free(ch);
@@ -240,7 +272,7 @@ static struct channel *connect_peer(struct harness *h, enum role_id peer, const 
 					    .ctx = &frame };
 	struct channel_config peer_end = { .self = peer,
 					   .peer = ROLE_QUEUE,
-					   .incarnation = 8,
+					   .incarnation = SUBMISSION_INCARNATION,
 					   .handlers = handlers,
 					   .on_closed = on_peer_end_closed,
 					   .ctx = h };
@@ -266,7 +298,13 @@ void connect_vault(struct harness *h)
 
 void connect_submission(struct harness *h)
 {
-	h->submission = connect_peer(h, ROLE_SUBMISSION, &no_handlers);
+	h->submission = connect_peer(h, ROLE_SUBMISSION, &submission_handlers);
+	h->presented_n = 0;
+}
+
+void connect_login(struct harness *h)
+{
+	h->login_role = connect_peer(h, ROLE_LOGIN, &login_handlers);
 }
 
 void connect_console(struct harness *h)
@@ -276,10 +314,11 @@ void connect_console(struct harness *h)
 
 void disconnect(struct harness *h, struct channel **end)
 {
-	enum role_id peer = *end == h->relay     ? ROLE_RELAY
-			    : *end == h->vault   ? ROLE_VAULT
-			    : *end == h->console ? ROLE_CONSOLE
-						 : ROLE_SUBMISSION;
+	enum role_id peer = *end == h->relay        ? ROLE_RELAY
+			    : *end == h->vault      ? ROLE_VAULT
+			    : *end == h->console    ? ROLE_CONSOLE
+			    : *end == h->login_role ? ROLE_LOGIN
+						    : ROLE_SUBMISSION;
 
 	if (!*end)
 		return;
@@ -316,6 +355,8 @@ void advance(struct harness *h, uint64_t ms)
 static uint64_t retries[] = { 60000, 300000 };
 static struct cfg_upstream upstreams[] = { { .name = { "isp", 3 }, .host = { "127.0.0.1", 9 }, .connections = 2 } };
 static struct str ways[] = { { "isp", 3 } };
+static struct str any_address[] = { { "*", 1 } };
+static struct cfg_senders all_senders[] = { { .user = { "*", 1 }, .addresses = { any_address, 1 } } };
 static struct cfg_route routes[] = { { .via = { ways, 1 } } };
 
 void harness_begin(struct harness *h)
@@ -333,9 +374,13 @@ static struct harness *start(void)
 	h->fd = -1;
 	h->login = S("alice");
 	h->device = S("");
+	h->priority = PRIORITY_NORMAL;
 	h->config = (struct config){
 		.hostname = S("relay.example.org"),
 		.state_dir = S("/nowhere"),
+		.ticket_secret = S("0123456789abcdef0123456789abcdef"),
+		.senders = all_senders,
+		.senders_n = 1,
 		.upstreams = upstreams,
 		.upstreams_n = 1,
 		.routes = routes,
@@ -366,6 +411,7 @@ static void take_down(struct harness *h)
 		queue_ops.stop(&frame, 50);
 	}
 	UNTIL(h, frame.stopped);
+	disconnect(h, &h->login_role);
 	disconnect(h, &h->relay);
 	disconnect(h, &h->vault);
 	disconnect(h, &h->submission);
@@ -438,29 +484,82 @@ static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted
 	h->answers_n++;
 }
 
+uint64_t session_of(struct harness *h)
+{
+	struct str who =
+		arena_printf(&h->arena, "%.*s/%.*s/%llu", STR_ARG(h->login), STR_ARG(h->device), (unsigned long long)h->rights);
+	struct msg_present m = { .client = S("127.0.0.1"), .login = h->login, .device = h->device };
+	char ticket[TICKET_SIZE];
+	bool listed = str_starts(h->device, S("@")) && !str_eq(h->device, S("@local"));
+
+	for (size_t i = 0; i < h->presented_n; i++)
+		if (str_eq(h->presented[i], who))
+			return FIRST_SESSION + i;
+	assert_true(h->presented_n < SESSIONS_MAX);
+	if (listed)
+		m.client = str_from(h->device, 1);
+	m.session = FIRST_SESSION + h->presented_n;
+	h->presented[h->presented_n++] = who;
+	m.ticket = ticket_make(h->config.ticket_secret,
+			       &(struct ticket){ .incarnation = SUBMISSION_INCARNATION,
+						 .session = m.session,
+						 .login = m.login,
+						 .device = m.device,
+						 .rights = h->rights },
+			       ticket);
+	ipc_send_present(h->submission, &m, -1);
+	return m.session;
+}
+
+struct str unsigned_field(struct harness *h, const char *domain, const char *selector)
+{
+	return arena_printf(&h->arena,
+			    "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td=%s; s=%s; t=1795289874;\r\n"
+			    "\th=From:From;\r\n\tbh=eA==;\r\n\tb=",
+			    domain, selector);
+}
+
+void sign_for(struct harness *h, const char *domain)
+{
+	static struct cfg_sign key;
+
+	key = (struct cfg_sign){ .domain = str_of(domain), .selector = S("s1"), .algorithm = DKIM_RSA_SHA256 };
+	h->config.sign = &key;
+	h->config.sign_n = 1;
+	h->submit_domain = key.domain;
+}
+
 void submit(struct harness *h, uint64_t id, uint64_t token, const char *sender, const char *recipients, const char *text)
 {
-	struct msg_envelope e = { .transaction = id,
+	struct msg_envelope e = { .session = session_of(h),
+				  .transaction = id,
 				  .id = id,
 				  .token = token,
-				  .device = h->device,
 				  .origin = S("test"),
-				  .envelope = { .login = h->login,
-						.sender = str_of(sender),
+				  .envelope = { .sender = str_of(sender),
 						.envid = h->envid,
 						.ret = h->ret,
 						.release_at = h->release_at,
 						.deliver_by = h->deliver_by,
+						.options = h->options,
 						.deliver_by_mode = h->deliver_by_mode,
-						.priority = PRIORITY_NORMAL,
-						.sign_domain = h->submit_domain } };
+						.priority = h->priority } };
+	struct rec_author from = { h->author.n > 0           ? h->author
+				   : e.envelope.sender.n > 0 ? e.envelope.sender
+							     : S("alice@example.org") };
+	struct rec_to_sign to_sign = { .selector = S("s1"),
+				       .algorithm = DKIM_RSA_SHA256,
+				       .digest = S("a digest of thirty-two bytes ...") };
 	struct msg_submit s = { .transaction = id,
 				.place = PLACE_ROW,
 				.text = str_of(text),
 				.size = strlen(text),
-				.prefix = S("Received: from here\r\n") };
+				.received = S("Received: from here\r\n"),
+				.from = { &from, 1 },
+				.to_sign = { &to_sign, h->submit_domain.n > 0 } };
 	struct str rest = str_of(recipients), address;
 
+	to_sign.field = unsigned_field(h, arena_printf(&h->arena, "%.*s", STR_ARG(h->submit_domain)).p, "s1");
 	s.header_size = str_search(s.text, S("\r\n\r\n")) + 2;
 	if (s.header_size > s.size)
 		s.header_size = s.size;
@@ -528,6 +627,11 @@ void answer_closed(struct harness *h, struct delivery *d, enum nexthop_fault fau
 {
 	send_result(h, d, &(struct msg_result){ .gate = fault, .gate_meaning = meaning_pack(m), .gate_reason = str_of(reason) },
 		    NULL, (struct meaning){ .trouble = TROUBLE_NONE });
+}
+
+void answer_unfit(struct harness *h, struct delivery *d, struct verdict v)
+{
+	send_result(h, d, &(struct msg_result){ .unfit = 1 }, &v, (struct meaning){ .trouble = TROUBLE_NONE });
 }
 
 struct nexthop *harness_nexthop(struct harness *h, const char *name)

@@ -11,6 +11,7 @@
 /* clang-format on */
 
 #define DELIVERIES_MAX 512
+#define SESSIONS_MAX   2000
 
 /* A delivery as relay got it. */
 struct delivery {
@@ -27,14 +28,14 @@ struct harness {
 	uv_loop_t *loop;
 	struct config config;
 	struct queue *q;
-	struct channel *relay, *vault, *submission, *console; /* the peers' ends */
+	struct channel *relay, *vault, *submission, *login_role, *console; /* the peers' ends */
 	struct arena arena;
 	struct delivery deliveries[DELIVERIES_MAX];
 	size_t deliveries_n;
 	size_t settled_n; /* `settled` for whatever lease */
 	unsigned signs;
 	struct str sign_domain;
-	bool vault_fails;
+	bool vault_fails, vault_forgets, vault_is_silent; /* forgets: the last signature */
 	/* look_up: how many came; domains with "dead" in their names get no answer, or all get "none found" */
 	unsigned look_ups;
 	bool silent_dns, dead_dns;
@@ -45,9 +46,19 @@ struct harness {
 	size_t rows_n;
 	uint64_t rows_cursor, in_flight;
 	bool closed_submission;
+	/* login and submission: what queue has told them */
+	struct msg_login_present told; /* the last one */
+	unsigned told_n, overs;
+	uint64_t over;       /* the last session */
+	bool keeps_sessions; /* submission does not answer session_over */
 	/* how submit() submits, beyond its arguments */
-	struct str login, device, envid, submit_domain;
-	uint64_t release_at, deliver_by;
+	struct str login, device, envid;
+	struct str submit_domain; /* has a digest to sign, of its key "s1"; "": none */
+	struct str author;        /* of From; "": the sender, or alice@example.org */
+	uint64_t rights, priority;
+	struct str presented[SESSIONS_MAX]; /* the sessions of submission: login and device, see session_of() */
+	size_t presented_n;
+	uint64_t release_at, deliver_by, options;
 	unsigned deliver_by_mode;
 	unsigned ret, notify; /* notify: of all recipients */
 };
@@ -72,7 +83,9 @@ struct harness *harness_again(struct harness *h,
 
 void connect_relay(struct harness *h);
 void connect_vault(struct harness *h);
+#define SUBMISSION_INCARNATION 8
 void connect_submission(struct harness *h);
+void connect_login(struct harness *h);
 void connect_console(struct harness *h);
 void disconnect(struct harness *h, struct channel **end);
 
@@ -92,6 +105,15 @@ void run_quiet(struct harness *h); /* long enough for whatever could follow to f
 /* The clock goes on, and what has become due is looked at. */
 void advance(struct harness *h, uint64_t ms);
 
+/* A session of submission in which h->login is logged in by h->device, with h->rights; queue has heard of it. */
+uint64_t session_of(struct harness *h);
+
+/* The field that submit() wants signed, for the key `selector` of `domain`. */
+struct str unsigned_field(struct harness *h, const char *domain, const char *selector);
+
+/* The domain that submit() has signed from now on has this one key. */
+void sign_for(struct harness *h, const char *domain);
+
 /* Submit a small message; `recipients` are separated by spaces. The answer is in h->answer when h->answers_n grows. */
 void submit(struct harness *h, uint64_t id, uint64_t token, const char *sender, const char *recipients, const char *text);
 void submit_and_wait(struct harness *h, uint64_t id, const char *sender, const char *recipients);
@@ -104,6 +126,9 @@ void answer_gate(struct harness *h, struct delivery *d, const char *reason); /* 
 void answer_fault(struct harness *h, struct delivery *d, enum nexthop_fault fault, const char *reason);
 /* … and what that means. */
 void answer_closed(struct harness *h, struct delivery *d, enum nexthop_fault fault, struct meaning m, const char *reason);
+
+/* … that it cannot do what REQUIRETLS demands. */
+void answer_unfit(struct harness *h, struct delivery *d, struct verdict v);
 
 /* The gate with this name; NULL: none is known. */
 struct nexthop *harness_nexthop(struct harness *h, const char *name);

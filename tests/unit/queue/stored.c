@@ -44,7 +44,7 @@ static void make_directory(void)
 
 static atomic_uint runs[REQUESTS_OF_ENGINE], refusals[REQUESTS_OF_ENGINE];
 atomic_bool store_remembers;
-static atomic_int held_kind; /* 0 (an accept is never held): none */
+static atomic_int held_kind = -1; /* none */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t go_on = PTHREAD_COND_INITIALIZER;
 
@@ -54,7 +54,7 @@ static void run_watched(struct engine *e, struct request *r)
 	if (r->kind == REQUEST_ACCEPT)
 		store_remembers = r->in.accepted->remember;
 	pthread_mutex_lock(&lock);
-	while (held_kind != 0 && held_kind == (int)r->kind)
+	while (held_kind == (int)r->kind)
 		pthread_cond_wait(&go_on, &lock);
 	pthread_mutex_unlock(&lock);
 	if (refusals[r->kind] > 0) {
@@ -99,7 +99,7 @@ void store_hold(enum request_kind kind)
 void store_go_on(void)
 {
 	pthread_mutex_lock(&lock);
-	held_kind = 0;
+	held_kind = -1;
 	pthread_cond_broadcast(&go_on);
 	pthread_mutex_unlock(&lock);
 }

@@ -24,10 +24,18 @@ static void on_file_submitted(void *ctx, struct verdict v, const struct msg_subm
 void submit_file_and_wait(struct harness *h, uint64_t id, const char *sender, const char *recipient)
 {
 	struct msg_spool_open open = { .transaction = id, .id = id, .size_hint = 24 };
-	struct msg_envelope e = { .transaction = id, .id = id, .token = 1, .envelope.sender = str_of(sender) };
+	struct msg_envelope e = {
+		.session = session_of(h), .transaction = id, .id = id, .token = 1, .envelope.sender = str_of(sender)
+	};
 	struct rec_recipient rec = { .n = 1, .address = str_of(recipient) };
 	struct msg_recipients list = { .transaction = id, .recipients = { &rec, 1 } };
-	struct msg_submit s = { .transaction = id, .place = PLACE_FILE, .size = 24, .header_size = 16 };
+	struct rec_author from = { S("alice@example.org") };
+	struct msg_submit s = { .transaction = id,
+				.place = PLACE_FILE,
+				.size = 24,
+				.header_size = 16,
+				.received = S("Received: here\r\n"),
+				.from = { &from, 1 } };
 	size_t before = h->answers_n;
 
 	ipc_call_spool_open(h->submission, &open, -1, on_spool_opened, h);

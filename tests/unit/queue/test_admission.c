@@ -88,25 +88,153 @@ static void test_login_connections(void **state)
 	assert_int_equal(log_in(h, 4, "bob@example.org", "", true).class, OK); /* has no such limit */
 }
 
+/* The ticket of a login that is over as far as this queue knows. */
+static struct str ticket_for(struct harness *h, uint64_t session, const char *login, const char *device)
+{
+	assert_int_equal(admit(h, session, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, session, login, device, true).class, OK);
+	leave(h, session);
+	return visit_ticket;
+}
+
+static void present(struct harness *h, uint64_t session, const char *login, const char *device, struct str ticket)
+{
+	struct msg_present m = {
+		.session = session, .client = S("192.0.2.1"), .login = str_of(login), .device = str_of(device), .ticket = ticket
+	};
+
+	ipc_send_present(h->submission, &m, -1);
+}
+
 /* A new queue hears of the sessions that the old one had. */
 static void test_present(void **state)
 {
 	struct harness *h = *state;
-	struct msg_present m = { .session = 1, .client = S("192.0.2.1"), .login = S(ALICE) };
+	struct arena a = { 0 };
+	struct str first = arena_str(&a, ticket_for(h, 1, ALICE, "")), second = arena_str(&a, ticket_for(h, 2, ALICE, "phone"));
 
-	ipc_send_present(h->submission, &m, -1);
-	m.session = 2;
-	ipc_send_present(h->submission, &m, -1);
-	m.session = 3;
-	m.login = S("");
-	ipc_send_present(h->submission, &m, -1);
+	harness_stop(h, 1000);
+	UNTIL(h, harness_stopped(h));
+	h = *state = harness_again(h, START_MS);
+	configure(h);
+	connect_login(h);
+	present(h, 1, ALICE, "", first);
+	present(h, 2, ALICE, "phone", second);
+	present(h, 3, "", "", S(""));
 	assert_int_equal(admit(h, 4, "192.0.2.1").class, OK);
 	assert_int_equal(log_in(h, 4, ALICE, "", true).code, 421);
+	UNTIL(h, h->told_n == 2); /* login judges whether they still hold */
+	assert_true(str_eq(h->told.login, S(ALICE)) && str_eq(h->told.device, S("phone")));
+	assert_true(h->told.session == 2 && h->told.stamp == VISIT_STAMP);
+	assert_true(h->told.worker == 0 && h->told.incarnation == SUBMISSION_INCARNATION);
 	leave(h, 2);
 	assert_int_equal(log_in(h, 3, ALICE, "", true).class, OK);
 	/* who is admitted twice breaks the rules */
-	ipc_send_present(h->submission, &m, -1);
+	present(h, 3, "", "", S(""));
 	UNTIL(h, h->closed_submission);
+	arena_fini(&a);
+}
+
+/* A login that no queue has agreed to closes the channel: another session's, another login's, more rights, one bit. */
+static void test_false_tickets(void **state)
+{
+	struct harness *h = *state;
+	struct arena a = { 0 };
+	struct str good = arena_str(&a, ticket_for(h, 1, ALICE, "phone"));
+
+	for (unsigned i = 0; i < 9; i++) {
+		char changed[TICKET_SIZE];
+
+		memcpy(changed, good.p, TICKET_SIZE);
+		if (i >= 6)
+			changed[i == 6 ? 0 : i == 7 ? 8 : TICKET_SIZE - 1] ^= 1; /* the rights, the stamp, the proof */
+		switch (i) {
+		case 0: present(h, 2, ALICE, "phone", good); break;
+		case 1: present(h, 1, "bob@example.org", "phone", good); break;
+		case 2: present(h, 1, ALICE, "", good); break;
+		case 3: present(h, 1, ALICE "phone", "", good); break;
+		case 4: present(h, 1, ALICE, "phone", S("")); break;
+		case 5: present(h, 1, ALICE, "phone", str_head(good, TICKET_SIZE - 1)); break;
+		default: present(h, 1, ALICE, "phone", str_make(changed, TICKET_SIZE));
+		}
+		UNTIL(h, h->closed_submission);
+		assert_int_equal(h->q->accounting.admission.clients.n, 0);
+		h->closed_submission = false;
+		connect_submission(h);
+	}
+	present(h, 1, ALICE, "phone", good);
+	assert_int_equal(admit(h, 2, "192.0.2.1").class, OK);
+	assert_int_equal(h->q->accounting.admission.logged_in, 1);
+	arena_fini(&a);
+}
+
+/* login names a session that queue does not know (so far): nothing is counted. */
+static void test_unknown_session(void **state)
+{
+	struct harness *h = *state;
+
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(log_in(h, 5, ALICE, "", false).class, TEMP);
+	assert_true(visit_unknown);
+	assert_int_equal(admit(h, 5, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 5, ALICE, "", false).code, 535);
+	assert_false(visit_unknown);
+}
+
+static void on_ended(void *ctx, struct verdict v, const struct msg_login_ended *m, int fd)
+{
+	++*(unsigned *)ctx;
+}
+
+static void on_checked(void *ctx, struct verdict v, const struct msg_logins_checked *m, int fd)
+{
+	++*(unsigned *)ctx;
+}
+
+/* A login ends before its session: its record at once, and login hears when submission has ended the session. */
+static void test_revocation(void **state)
+{
+	struct harness *h = *state;
+	struct msg_login_over over = { .incarnation = SUBMISSION_INCARNATION, .session = 1, .stamp = VISIT_STAMP + 1 };
+	unsigned ended = 0, checked = 0;
+
+	struct str ticket;
+
+	h->keeps_sessions = true;
+	for (uint64_t s = 1; s <= 3; s++)
+		assert_int_equal(admit(h, s, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 1, ALICE, "phone", true).class, OK);
+	ticket = visit_ticket;
+	assert_int_equal(log_in(h, 2, "bob@example.org", "@192.0.2.1", true).class, OK);
+	ipc_call_logins_check(h->login_role, &(struct msg_logins_check){ 0 }, -1, on_checked, &checked);
+	UNTIL(h, checked == 1);
+	assert_int_equal(h->told_n, 2);
+	ipc_call_login_over(h->login_role, &over, -1, on_ended, &ended); /* it is logged in by another password since */
+	UNTIL(h, ended == 1);
+	assert_int_equal(h->overs, 0);
+	over.stamp = VISIT_STAMP;
+	ended = 0;
+	ipc_call_login_over(h->login_role, &over, -1, on_ended, &ended);
+	UNTIL(h, h->overs == 1);
+	assert_int_equal(h->over, 1);
+	assert_int_equal(h->q->accounting.admission.logged_in, 1);
+	run_quiet(h);
+	assert_int_equal(ended, 0); /* submission has not ended it */
+	disconnect(h, &h->submission);
+	UNTIL(h, ended == 1);
+	ipc_call_login_over(h->login_role, &over, -1, on_ended, &ended); /* nobody is there */
+	UNTIL(h, ended == 2);
+	assert_int_equal(h->overs, 1);
+	/* nor does its ticket bring it back, before somebody has logged in by the same password again */
+	connect_submission(h);
+	present(h, 1, ALICE, "phone", ticket);
+	assert_int_equal(admit(h, 2, "192.0.2.1").class, OK);
+	assert_int_equal(h->q->accounting.admission.logged_in, 0);
+	assert_int_equal(log_in(h, 2, ALICE, "phone", true).class, OK);
+	leave(h, 1);
+	present(h, 1, ALICE, "phone", ticket);
+	assert_int_equal(admit(h, 3, "192.0.2.1").class, OK);
+	assert_int_equal(h->q->accounting.admission.logged_in, 2);
 }
 
 static void wrong_password(struct harness *h, uint64_t session, const char *client, const char *login, unsigned code)
@@ -190,13 +318,13 @@ static void test_login_ban(void **state)
 }
 
 static struct verdict attempt(struct harness *h, const char *client, const char *login, const char *device, bool success,
-			      const char *mechanism, uint64_t repeated)
+			      uint64_t repeated)
 {
 	static uint64_t session = 1000000;
 	struct verdict v = admit(h, ++session, client);
 
 	if (v.class == OK)
-		v = log_in_by(h, session, login, device, success, mechanism, repeated);
+		v = log_in_by(h, session, login, device, success, repeated);
 	leave(h, session);
 	return v;
 }
@@ -206,12 +334,11 @@ static void test_stale_phone(void **state)
 {
 	struct harness *h = *state;
 
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", 0).code, 535);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, 0).code, 535);
 	for (unsigned i = 0; i < 50; i++)
-		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, i % 2 ? "LOGIN" : "PLAIN", COUNTED_AS_JUDGED).code,
-				 535);
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
-	assert_int_equal(attempt(h, "203.0.113.1", ALICE, "", true, "PLAIN", 0).class, OK);
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, COUNTED_AS_JUDGED).code, 535);
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, 0).class, OK);
+	assert_int_equal(attempt(h, "203.0.113.1", ALICE, "", true, 0).class, OK);
 }
 
 /* Where people get in, wrong passwords of strangers take turns and nobody is banned: by SCRAM the old phone's look new each time. */
@@ -219,18 +346,18 @@ static void test_office(void **state)
 {
 	struct harness *h = *state;
 
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, 0).class, OK);
 	for (unsigned i = 0; i < 20; i++) {
 		char name[40];
 
 		snprintf(name, sizeof name, "name%u@example.org", i);
-		assert_int_equal(attempt(h, "192.0.2.1", name, "", false, "SCRAM-SHA-256", 0).code, 535);
+		assert_int_equal(attempt(h, "192.0.2.1", name, "", false, 0).code, 535);
 		assert_int_equal(visit_delay_ms, i < 2 ? 0 : 5000);
 		fake_now += 5000;
 	}
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
-	assert_int_equal(attempt(h, "192.0.2.1", "carol@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", "carol@example.org", "", true, 0).class, OK);
 	/* that survives a restart, and is over when nobody got in for 30 days */
 	UNTIL(h, stored_bucket("login:bob@example.org", "network 192.0.2.1"));
 	harness_stop(h, 1000);
@@ -238,11 +365,11 @@ static void test_office(void **state)
 	h = *state = harness_again(h, fake_now);
 	configure(h);
 	for (unsigned i = 0; i < 10; i++)
-		assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", 0).code, 535);
+		assert_int_equal(attempt(h, "192.0.2.1", "", "", false, 0).code, 535);
 	fake_now += 31 * 86400000ull;
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", 0).code, 535);
-	assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", 0).code, 421);
+		assert_int_equal(attempt(h, "192.0.2.1", "", "", false, 0).code, 535);
+	assert_int_equal(attempt(h, "192.0.2.1", "", "", false, 0).code, 421);
 	assert_int_equal(admit(h, 1, "192.0.2.1").code, 421);
 	assert_int_equal(visit_banned, 1);
 }
@@ -254,25 +381,25 @@ static void test_newcomers_of_a_slowed_network(void **state)
 	struct harness *h = *state;
 	char name[40];
 
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, 0).class, OK);
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(attempt(h, "192.0.2.1", "nobody@example.org", "", false, "PLAIN", 0).code, 535);
+		assert_int_equal(attempt(h, "192.0.2.1", "nobody@example.org", "", false, 0).code, 535);
 	for (unsigned i = 0; i < 12; i++) {
 		struct verdict v;
 
 		snprintf(name, sizeof name, "name%u@example.org", i);
-		v = attempt(h, "192.0.2.1", name, "", i % 2, "PLAIN", 0);
+		v = attempt(h, "192.0.2.1", name, "", i % 2, 0);
 		assert_int_equal(v.code, i > 6 ? 454 : i % 2 ? 0 : 535);
 		assert_int_equal(visit_delay_ms, i > 6 ? 0 : i == 0 ? 5000 : i * 5000);
 		assert_int_equal(visit_counted, i > 6 ? 0 : COUNTED_AS_JUDGED);
 	}
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
-	assert_int_equal(attempt(h, "192.0.2.2", ALICE, "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.2", ALICE, "", true, 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
 	assert_non_null(limit_row(limits_show(h, "192.0.2.1"), "at: 192.0.2.1", "failures 3/10m"));
 	limits_reset(h, "192.0.2.1");
-	assert_int_equal(attempt(h, "192.0.2.1", "carol@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", "carol@example.org", "", true, 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
 }
 
@@ -284,15 +411,15 @@ static void test_newcomer_without_a_turn(void **state)
 	char name[40];
 	struct verdict v;
 
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, 0).class, OK);
 	do {
 		v = ok();
 		for (unsigned i = 0; i < 20 && v.code != 454; i++) {
 			snprintf(name, sizeof name, "name%u@example.org", next++);
-			v = attempt(h, "192.0.2.1", name, "", false, "PLAIN", 0);
+			v = attempt(h, "192.0.2.1", name, "", false, 0);
 		}
 		assert_int_equal(v.code, 454);
-		v = attempt(h, "192.0.2.1", ALICE, "", true, "SCRAM-SHA-256", 0);
+		v = attempt(h, "192.0.2.1", ALICE, "", true, 0);
 		fake_now += 60000;
 	} while (v.class != OK && ++minute < 100);
 	assert_int_equal(minute, 60);
@@ -303,25 +430,25 @@ static void test_turns(void **state)
 {
 	struct harness *h = *state;
 
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, 0).class, OK);
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", 0).code, 535);
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, 0).code, 535);
 	for (unsigned i = 0; i < 7; i++) {
 		bool right = i % 2;
 
-		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", right, "PLAIN", 0).code, right ? 0 : 535);
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", right, 0).code, right ? 0 : 535);
 		assert_int_equal(visit_delay_ms, i == 0 ? 5000 : i * 5000); /* wrong ones are slowed at least */
 	}
 	for (unsigned i = 0; i < 2; i++)
-		ASSERT_ANSWER(attempt(h, "192.0.2.1", ALICE, "", i == 0, "PLAIN", 0), 454, "4.7.0");
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+		ASSERT_ANSWER(attempt(h, "192.0.2.1", ALICE, "", i == 0, 0), 454, "4.7.0");
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
 	fake_now += 35000;
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
 	fake_now += 600000;
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", 0).class, OK);
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, 0).class, OK);
 		assert_int_equal(visit_delay_ms, 0);
 	}
 }
@@ -339,10 +466,10 @@ static void test_owner_in_a_new_network(void **state)
 			next++;
 			snprintf(client, sizeof client, "10.%u.%u.%u", (unsigned)(next >> 16), (unsigned)(next >> 8 & 255),
 				 (unsigned)(next & 255));
-			attempt(h, client, ALICE, "", false, "PLAIN", 0);
+			attempt(h, client, ALICE, "", false, 0);
 		}
 		if (minute >= 180) { /* the ban has grown by then */
-			struct verdict v = attempt(h, "198.51.100.7", ALICE, "", true, "SCRAM-SHA-256", 0);
+			struct verdict v = attempt(h, "198.51.100.7", ALICE, "", true, 0);
 
 			in = v.class == OK;
 			waited += !in;
@@ -356,7 +483,7 @@ static void test_owner_in_a_new_network(void **state)
 	assert_true(fake_now > begun);
 	/* from then on it is his */
 	for (unsigned i = 0; i < 5; i++)
-		assert_int_equal(attempt(h, "198.51.100.7", ALICE, "", true, "PLAIN", COUNTED_AS_JUDGED).class, OK);
+		assert_int_equal(attempt(h, "198.51.100.7", ALICE, "", true, COUNTED_AS_JUDGED).class, OK);
 }
 
 /* What was refused unseen for want of a turn counts when it is tried again, so it is not told to be counted. */
@@ -365,10 +492,10 @@ static void test_unseen_in_turns(void **state)
 	struct harness *h = *state;
 	unsigned unseen = 0;
 
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, 0).class, OK);
 	assert_int_equal(visit_counted, COUNTED_AS_JUDGED);
 	for (unsigned i = 0; i < 30; i++) {
-		struct verdict v = attempt(h, "192.0.2.1", ALICE, "", i == 29, "PLAIN", 0);
+		struct verdict v = attempt(h, "192.0.2.1", ALICE, "", i == 29, 0);
 
 		assert_int_equal(visit_counted, v.code == 454 ? 0 : COUNTED_AS_JUDGED);
 		unseen += v.code == 454;
@@ -385,21 +512,21 @@ static void test_unseen_in_a_ban(void **state)
 
 	for (unsigned i = 0; i < 4; i++) {
 		snprintf(client, sizeof client, "10.0.0.%u", i);
-		attempt(h, client, ALICE, "", false, "PLAIN", 0);
+		attempt(h, client, ALICE, "", false, 0);
 		assert_int_equal(visit_counted, COUNTED_AS_JUDGED);
 	}
 	for (unsigned i = 0; i < 20; i++) {
-		assert_int_equal(attempt(h, "10.0.1.1", ALICE, "", i % 2, "PLAIN", COUNTED_IN_BAN).code, 454);
+		assert_int_equal(attempt(h, "10.0.1.1", ALICE, "", i % 2, COUNTED_IN_BAN).code, 454);
 		assert_int_equal(visit_counted, COUNTED_IN_BAN);
 	}
 	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(attempt(h, "10.0.1.2", ALICE, "", i % 2, "PLAIN", COUNTED_AS_JUDGED).code, i < 3 ? 454 : 421);
+		assert_int_equal(attempt(h, "10.0.1.2", ALICE, "", i % 2, COUNTED_AS_JUDGED).code, i < 3 ? 454 : 421);
 	fake_now += 600000;
 	for (unsigned i = 0; i < 4; i++) {
 		snprintf(client, sizeof client, "10.0.2.%u", i);
-		assert_int_equal(attempt(h, client, ALICE, "", false, "PLAIN", COUNTED_IN_BAN).code, i < 3 ? 535 : 454);
+		assert_int_equal(attempt(h, client, ALICE, "", false, COUNTED_IN_BAN).code, i < 3 ? 535 : 454);
 	}
-	assert_int_equal(attempt(h, "10.0.2.9", ALICE, "", true, "PLAIN", COUNTED_IN_BAN).code, 454);
+	assert_int_equal(attempt(h, "10.0.2.9", ALICE, "", true, COUNTED_IN_BAN).code, 454);
 }
 
 /* An old PC at home tries the main password for ever; the phone, with a password of its own, does not wait for it, and an administrator sees and
@@ -408,21 +535,21 @@ static void test_turns_of_devices(void **state)
 {
 	struct harness *h = *state;
 
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, 0).class, OK);
 	for (unsigned i = 0; i < 20; i++)
-		attempt(h, "192.0.2.1", ALICE, "", false, "SCRAM-SHA-256", 0);
+		attempt(h, "192.0.2.1", ALICE, "", false, 0);
 	for (unsigned i = 0; i < 10; i++) {
-		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "phone", true, "PLAIN", 0).class, OK);
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "phone", true, 0).class, OK);
 		assert_int_equal(visit_delay_ms, 0);
 	}
 	for (unsigned i = 0; i < 20; i++)
-		attempt(h, "192.0.2.1", ALICE, "Tablet", false, "SCRAM-SHA-256", 0);
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "tablet", true, "PLAIN", 0).code, 454);
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "phone", true, "PLAIN", 0).class, OK);
+		attempt(h, "192.0.2.1", ALICE, "Tablet", false, 0);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "tablet", true, 0).code, 454);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "phone", true, 0).class, OK);
 	assert_non_null(limit_row(limits_show(h, ALICE), "at:alice@example.org/tablet 192.0.2.1", "failures 3/10m"));
 	assert_non_null(limit_row(limits_show(h, ALICE), "at:alice@example.org 192.0.2.1", "failures 3/10m"));
 	limits_reset(h, ALICE);
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "tablet", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "tablet", true, 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
 }
 
@@ -475,7 +602,7 @@ static void test_longest_login_ban(void **state)
 	for (unsigned level = 1; level <= 8; level++) {
 		for (unsigned i = 0; i < 4; i++) {
 			snprintf(client, sizeof client, "10.0.%u.%u", level, i);
-			attempt(h, client, ALICE, "", false, "PLAIN", 0);
+			attempt(h, client, ALICE, "", false, 0);
 		}
 		assert_int_equal(login_banned_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), fake_now),
 				 level < 4 ? 600000ull << (level - 1) : 3600000);
@@ -492,16 +619,16 @@ static void test_devices_of_a_banned_login(void **state)
 
 	for (unsigned i = 0; i < 4; i++) {
 		snprintf(client, sizeof client, "10.0.0.%u", i);
-		attempt(h, client, ALICE, "", false, "PLAIN", 0);
-		attempt(h, client, "bob@example.org", "phone", false, "PLAIN", 0);
+		attempt(h, client, ALICE, "", false, 0);
+		attempt(h, client, "bob@example.org", "phone", false, 0);
 	}
-	assert_int_equal(attempt(h, "198.51.100.1", ALICE, "", true, "PLAIN", 0).code, 454);
-	assert_int_equal(attempt(h, "198.51.100.2", ALICE, "phone", true, "PLAIN", 0).class, OK);
-	assert_int_equal(attempt(h, "198.51.100.3", "bob@example.org", "phone", true, "PLAIN", 0).code, 454);
-	assert_int_equal(attempt(h, "198.51.100.4", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "198.51.100.1", ALICE, "", true, 0).code, 454);
+	assert_int_equal(attempt(h, "198.51.100.2", ALICE, "phone", true, 0).class, OK);
+	assert_int_equal(attempt(h, "198.51.100.3", "bob@example.org", "phone", true, 0).code, 454);
+	assert_int_equal(attempt(h, "198.51.100.4", "bob@example.org", "", true, 0).class, OK);
 	assert_non_null(limit_row(limits_show(h, "bob@example.org"), "login:bob@example.org/phone", "ban"));
 	assert_true(limits_reset(h, "bob@example.org") >= 1);
-	assert_int_equal(attempt(h, "198.51.100.3", "bob@example.org", "phone", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "198.51.100.3", "bob@example.org", "phone", true, 0).class, OK);
 }
 
 /* Who is not logged in is counted per /24 and /48 too. */
@@ -679,6 +806,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_networks, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_login_connections, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_present, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_false_tickets, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_session, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_revocation, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_network_ban, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_login_ban, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_restart_and_reset, setup, harness_teardown),

@@ -150,8 +150,16 @@ static void test_splitting(void **state)
 	struct arena a = { 0 };
 	char *text = arena_alloc(&a, INLINE_MAX);
 	size_t seen[250] = { 0 }, total = 0, done = 0;
-	struct msg_envelope e = { .transaction = 1, .id = 100, .token = 1, .envelope.sender = S("a@example.org") };
-	struct msg_submit s = { .transaction = 1, .place = PLACE_ROW, .text = str_make(text, INLINE_MAX), .size = INLINE_MAX };
+	struct msg_envelope e = {
+		.session = session_of(h), .transaction = 1, .id = 100, .token = 1, .envelope.sender = S("a@example.org")
+	};
+	struct rec_author from = { S("alice@example.org") };
+	struct msg_submit s = { .transaction = 1,
+				.place = PLACE_ROW,
+				.text = str_make(text, INLINE_MAX),
+				.size = INLINE_MAX,
+				.received = S("Received: here\r\n"),
+				.from = { &from, 1 } };
 
 	memset(text, 'x', INLINE_MAX);
 	ipc_send_envelope(h->submission, &e, -1);

@@ -1,7 +1,12 @@
 /* test_intake.c - what submission may ask for, and what it may not. */
 #include "stored.h"
 
+#include "intake/intake_private.h"
+
 #include <unistd.h>
+
+static struct rec_author alice = { { "alice@example.org", 17 } };
+#define AUTHOR .received = S("Received: here\r\n"), .from = { &alice, 1 }
 
 static int setup(void **state)
 {
@@ -79,7 +84,7 @@ static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted
 static void test_unknown_transaction(void **state)
 {
 	struct harness *h = *state;
-	struct msg_submit m = { .transaction = 5, .place = PLACE_ROW, .text = S("x"), .size = 1, .header_size = 1 };
+	struct msg_submit m = { AUTHOR, .transaction = 5, .place = PLACE_ROW, .text = S("x"), .size = 1, .header_size = 1 };
 
 	ipc_call_submit(h->submission, &m, -1, on_submitted, h);
 	UNTIL(h, h->answers_n == 1);
@@ -89,16 +94,7 @@ static void test_unknown_transaction(void **state)
 
 static void envelope(struct harness *h, uint64_t transaction, uint64_t id)
 {
-	struct msg_envelope e = { .transaction = transaction, .id = id, .token = 1, .envelope.login = S("alice") };
-
-	ipc_send_envelope(h->submission, &e, -1);
-}
-
-static void odd_envelope(struct harness *h, uint64_t priority, uint64_t mode)
-{
-	struct msg_envelope e = {
-		.transaction = 2, .id = 101, .token = 1, .envelope.priority = priority, .envelope.deliver_by_mode = mode
-	};
+	struct msg_envelope e = { .session = session_of(h), .transaction = transaction, .id = id, .token = 1 };
 
 	ipc_send_envelope(h->submission, &e, -1);
 }
@@ -113,12 +109,48 @@ static void recipients(struct harness *h, uint64_t transaction, size_t n)
 	ipc_send_recipients(h->submission, &m, -1);
 }
 
+/* Whose message it is, the session says, at the moment of the submit: nobody's message is refused, and stays the only one. */
+static void test_without_login(void **state)
+{
+	struct harness *h = *state;
+	struct msg_submit m = { AUTHOR, .transaction = 1, .place = PLACE_ROW, .text = S("x"), .size = 1, .header_size = 1 };
+	uint64_t session = session_of(h);
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct msg_envelope e = { .session = i == 0 ? 77 : session, .transaction = 1, .id = 100, .token = 1 };
+
+		ipc_send_envelope(h->submission, &e, -1);
+		recipients(h, 1, 1);
+		if (i == 1)
+			ipc_send_leave(h->submission, &(struct msg_leave){ .session = session }, -1);
+		ipc_call_submit(h->submission, &m, -1, on_submitted, h);
+		UNTIL(h, h->answers_n == i + 1);
+		assert_int_equal(h->answer.code, 451);
+	}
+	assert_int_equal(stored_messages(), 0);
+	h->presented_n = 0;
+	h->login = S("bob@example.org");
+	h->device = S("phone");
+	submit_and_wait(h, 100, "a@example.org", "b@x.example");
+	assert_true(str_eq(stored(100)->envelope.login, S("bob@example.org")));
+	assert_true(stored_event(100, "mail.accepted", "login=bob@example.org device=phone"));
+}
+
+static void odd_envelope(struct harness *h, uint64_t priority, uint64_t mode)
+{
+	struct msg_envelope e = {
+		.transaction = 2, .id = 101, .token = 1, .envelope.priority = priority, .envelope.deliver_by_mode = mode
+	};
+
+	ipc_send_envelope(h->submission, &e, -1);
+}
+
 /* What a sound peer never sends closes its channel, and only that. */
 static void test_breaches(void **state)
 {
 	struct harness *h = *state;
-	struct msg_submit wrong_size = { .transaction = 1, .place = PLACE_ROW, .text = S("x"), .size = 2 };
-	struct msg_submit wrong_place = { .transaction = 1, .place = 9, .text = S("x"), .size = 1 };
+	struct msg_submit wrong_size = { AUTHOR, .transaction = 1, .place = PLACE_ROW, .text = S("x"), .size = 2 };
+	struct msg_submit wrong_place = { AUTHOR, .transaction = 1, .place = 9, .text = S("x"), .size = 1 };
 
 	for (int i = 0; i < 8; i++) {
 		h->closed_submission = false;
@@ -171,13 +203,15 @@ static void open_spool(struct harness *h, uint64_t transaction, uint64_t id)
 static void test_large(void **state)
 {
 	struct harness *h = *state;
-	struct msg_submit m = { .transaction = 1, .place = PLACE_FILE, .size = 100000, .header_size = 100 };
+	struct msg_submit m = { AUTHOR, .transaction = 1, .place = PLACE_FILE, .size = 100000, .header_size = 100 };
 
 	open_spool(h, 1, 100);
 	UNTIL(h, h->answers_n == 1);
 	assert_int_equal(h->answer.class, OK);
 	assert_true(h->fd >= 0);
 	assert_int_equal(ftruncate(h->fd, 100000), 0);
+	assert_int_equal(close(h->fd), 0);
+	h->fd = -1;
 	envelope(h, 1, 100);
 	recipients(h, 1, 1);
 	ipc_call_submit(h->submission, &m, -1, on_submitted, h);
@@ -188,11 +222,48 @@ static void test_large(void **state)
 	assert_int_equal(store_files(), 1);
 }
 
+/* One that submission can still write is copied: see the store's tests. */
+static void test_open_file(void **state)
+{
+	struct harness *h = *state;
+	struct msg_submit m = { AUTHOR, .transaction = 1, .place = PLACE_FILE, .size = 100000, .header_size = 100 };
+
+	open_spool(h, 1, 100);
+	UNTIL(h, h->answers_n == 1);
+	assert_int_equal(ftruncate(h->fd, 100000), 0);
+	envelope(h, 1, 100);
+	recipients(h, 1, 1);
+	ipc_call_submit(h->submission, &m, -1, on_submitted, h);
+	UNTIL(h, h->answers_n == 2);
+	assert_int_equal(h->answer.class, OK);
+	assert_int_equal(stored_messages(), 1);
+	assert_int_equal(store_files(), 1);
+	assert_false(h->closed_submission);
+}
+
+/* What a channel holds is counted with its lists of recipients, and not counted any more when it is gone. */
+static void test_counted_recipients(void **state)
+{
+	struct harness *h = *state;
+	struct intake_peer *p;
+
+	envelope(h, 1, 100);
+	recipients(h, 1, 300);
+	run_quiet(h);
+	p = CONTAINER_OF(list_first(&h->q->intake.peers), struct intake_peer, in_peers);
+	assert_int_equal(p->n, 1);
+	assert_true(p->bytes >= 300 * (sizeof(struct new_recipient) + sizeof("b@x.example") - 1));
+	ipc_send_abandon_transaction(h->submission, &(struct msg_abandon_transaction){ .transaction = 1 }, -1);
+	run_quiet(h);
+	assert_int_equal(p->n, 0);
+	assert_int_equal(p->bytes, 0);
+}
+
 /* A file whose message does not come, for whatever reason, is dropped; one of an accepted message never. */
 static void test_dropped_files(void **state)
 {
 	struct harness *h = *state;
-	struct msg_submit m = { .transaction = 2, .place = PLACE_FILE, .size = 100000, .header_size = 100 };
+	struct msg_submit m = { AUTHOR, .transaction = 2, .place = PLACE_FILE, .size = 100000, .header_size = 100 };
 
 	open_spool(h, 1, 100);
 	ipc_send_abandon_transaction(h->submission, &(struct msg_abandon_transaction){ .transaction = 1 }, -1);
@@ -274,9 +345,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_again, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_transaction, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_without_login, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_breaches, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_times, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_large, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_open_file, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_counted_recipients, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_dropped_files, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_channel_ends_while_accepting, setup, harness_teardown),
 	};

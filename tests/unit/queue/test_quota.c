@@ -180,12 +180,34 @@ static void test_reserve_new(void **state)
 	run_quiet(h);
 }
 
+/* A recipient that no client can name ends the channel, before the store is asked. */
+static void test_reserve_absurd(void **state)
+{
+	struct harness *h = *state;
+	static char text[100000];
+
+	h->config.limits.new_recipients = (struct rate_list){ two_new, 1 };
+	visits_begin(h);
+	assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
+	memset(text, 'x', sizeof(text) - 1);
+	ipc_call_reserve(h->submission, &(struct msg_reserve){ .session = 1, .transaction = 1, .recipient = str_of(text) }, -1,
+			 on_no_answer, h);
+	UNTIL(h, h->closed_submission);
+	assert_int_equal(store_runs(REQUEST_KNOWN), 0);
+}
+
 /* A device password, or a listed host, has limits beside those of its login. */
 static void test_devices(void **state)
 {
 	struct harness *h = *state;
 	struct str network = S("192.0.2.0/24");
-	struct cfg_device device = { .networks = { &network, 1 }, .user = S(ALICE), .messages = { one_an_hour, 1 } };
+	struct str all = S("*");
+	struct cfg_device device = { .networks = { &network, 1 },
+				     .user = S(ALICE),
+				     .sender = S("a@example.org"),
+				     .recipients = { &all, 1 },
+				     .messages = { one_an_hour, 1 } };
 
 	h->config.limits.messages = (struct rate_list){ ten_an_hour, 1 };
 	users[0] = (struct cfg_limits_user){ .user = S(ALICE "/phone"), .messages = { one_an_hour, 1 } };
@@ -223,8 +245,11 @@ static void test_at_once(void **state)
 	three_messages(h);
 	visits_begin(h);
 	store_refuse(REQUEST_ACCEPT, 1);
+	store_hold(REQUEST_ACCEPT); /* all are judged before the store gives a place back, which the next one would take */
 	for (uint64_t id = 1; id <= 10; id++)
 		submit(h, id, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
+	UNTIL(h, h->answers_n == 7);
+	store_go_on();
 	UNTIL(h, h->answers_n == 10);
 	for (uint64_t id = 1; id <= 10; id++)
 		good += stored(id) != NULL;
@@ -278,6 +303,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_new_recipients, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_reserve, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_reserve_new, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_reserve_absurd, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_devices, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_at_once, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_again, setup, harness_teardown),

@@ -140,6 +140,24 @@ static void test_deaths(void **state)
 	assert_true(stored_event(h->deliveries[0].id, "delivery.held", "three times"));
 }
 
+/* A relay that has ended in order, as one that master starts again, has tried nothing of what it gave no result for. */
+static void test_relay_ends_in_order(void **state)
+{
+	struct harness *h = *state;
+
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	UNTIL(h, h->deliveries_n == 1);
+	ipc_send_drained(h->relay, &(struct msg_drained){ 0 }, -1);
+	UNTIL(h, h->q->dispatch.drained);
+	disconnect(h, &h->relay);
+	UNTIL(h, h->q->dispatch.leases.count == 0);
+	assert_int_equal(recipient(1, 1)->deaths, 0);
+	assert_int_equal(recipient(1, 1)->attempts, 0);
+	connect_relay(h);
+	UNTIL(h, h->deliveries_n == 2);
+	assert_false(h->q->dispatch.drained);
+}
+
 /* The death is settled by itself, a moment after the channel has closed. */
 static void test_death_timer(void **state)
 {
@@ -310,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_gate_remembered, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_relay_away, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_deaths, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_relay_ends_in_order, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_death_timer, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_stop_after_relay, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_lease, harness_setup, harness_teardown),

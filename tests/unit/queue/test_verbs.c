@@ -231,10 +231,10 @@ static void test_export_and_import(void **state)
 	h->envid = S("QQ314159");
 	h->notify = 3;
 	h->release_at = fake_now + 3600000;
-	submit_and_wait(h, 0x123456, "a@example.org", "b@x.example c@y.example");
-	alter(h, ALTER_REROUTE, 0x123456, "backup");
-	before = *stored(0x123456);
-	text = text_of(h, 0x123456, 1);
+	submit_and_wait(h, 0x120456, "a@example.org", "b@x.example c@y.example");
+	alter(h, ALTER_REROUTE, 0x120456, "backup");
+	before = *stored(0x120456);
+	text = text_of(h, 0x120456, 1);
 	assert_true(str_starts(text, S("Posthouse-Export: 1\r\n")));
 	import(h, text);
 	assert_int_equal(h->answer.class, OK);
@@ -243,7 +243,7 @@ static void test_export_and_import(void **state)
 	import(h, text);
 	assert_int_equal(h->answer.class, PERM); /* another message has its id */
 	store_sql("UPDATE message SET token=token-1");
-	alter(h, ALTER_REMOVE, 0x123456, "");
+	alter(h, ALTER_REMOVE, 0x120456, "");
 	import(h, text);
 	assert_int_equal(h->answer.class, PERM);
 	assert_true(str_starts(h->answer.text,
@@ -254,14 +254,14 @@ static void test_export_and_import(void **state)
 	import(h, text);
 	assert_int_equal(h->answer.class, OK);
 	assert_int_not_equal(h->answer.code, 250);
-	assert_int_equal(stored(0x123456)->token, before.token);
-	assert_int_equal(stored(0x123456)->expires_at, before.expires_at);
-	assert_int_equal(stored(0x123456)->envelope.release_at, before.envelope.release_at);
-	assert_true(str_eq(stored(0x123456)->envelope.envid, S("QQ314159")));
-	assert_int_equal(recipient(0x123456, 2)->notify, 3);
-	assert_int_equal(recipient(0x123456, 2)->due_at, before.envelope.release_at);
-	assert_true(str_eq(text_of(h, 0x123456, 1), text));
-	assert_true(stored_event(0x123456, "mail.accepted", "imported=\"by an administrator\""));
+	assert_int_equal(stored(0x120456)->token, before.token);
+	assert_int_equal(stored(0x120456)->expires_at, before.expires_at);
+	assert_int_equal(stored(0x120456)->envelope.release_at, before.envelope.release_at);
+	assert_true(str_eq(stored(0x120456)->envelope.envid, S("QQ314159")));
+	assert_int_equal(recipient(0x120456, 2)->notify, 3);
+	assert_int_equal(recipient(0x120456, 2)->due_at, before.envelope.release_at);
+	assert_true(str_eq(text_of(h, 0x120456, 1), text));
+	assert_true(stored_event(0x120456, "mail.accepted", "imported=\"by an administrator\""));
 	assert_int_equal(h->deliveries_n, 0);
 	advance(h, 3600001);
 	UNTIL(h, h->deliveries_n == 1);

@@ -164,6 +164,19 @@ static void test_direct_down(void **state)
 	assert_int_equal(harness_nexthop(h, "mx:x.example")->status, NEXTHOP_UP);
 }
 
+/* The sender reads what is wrong: TLS there, and not the set-up here (RFC 3463 3.8). */
+static void test_direct_tls(void **state)
+{
+	struct harness *h = *state;
+
+	use_routes(h, direct, 1);
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	answer_closed(h, delivery_number(h, 1), FAULT_OURS, (struct meaning){ .trouble = TROUBLE_TLS, .scope = SCOPE_HOP },
+		      "its certificate is not the right one");
+	UNTIL(h, h->settled_n == 1);
+	assert_true(stored_event(1, "delivery.deferred", "enhanced=4.7.5 reply=\"its certificate is not the right one\""));
+}
+
 /* Remembered over a restart, and over many a domain: but healthy ones are nothing to remember. */
 static void test_direct_remembered(void **state)
 {
@@ -527,7 +540,8 @@ static void test_notify(void **state)
 	h->notify = NOTIFY_SUCCESS | NOTIFY_FAILURE;
 	h->envid = S("QQ314159");
 	h->ret = RET_HDRS;
-	h->submit_domain = S("example.org");
+	sign_for(h, "example.org");
+	connect_vault(h);
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
 	d = delivery_number(h, 1);
 	assert_int_equal(d->notifies[0], NOTIFY_SUCCESS | NOTIFY_FAILURE);
@@ -605,14 +619,14 @@ static void test_resign(void **state)
 
 	connect_vault(h);
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
-	h->submit_domain = S("example.org");
+	sign_for(h, "example.org");
 	submit_and_wait(h, 2, "a@example.org", "b@x.example");
 	delivery_number(h, 2);
 	resign(h, h->deliveries[0].lease); /* was not signed */
 	assert_int_equal(h->answer.class, PERM);
 	resign(h, 12345);
 	assert_int_equal(h->answer.class, PERM);
-	assert_int_equal(h->signs, 0);
+	assert_int_equal(h->signs, 1);
 	resign(h, h->deliveries[1].lease);
 	assert_int_equal(h->answer.class, OK);
 	assert_int_equal(h->rows_n, 1);
@@ -624,8 +638,9 @@ static void test_resign(void **state)
 	UNTIL(h, h->deliveries[1].settled);
 	resign(h, h->deliveries[1].lease); /* too late */
 	assert_int_equal(h->answer.class, PERM);
-	disconnect(h, &h->vault);
+	h->vault_fails = false;
 	submit_and_wait(h, 3, "a@example.org", "b@x.example");
+	disconnect(h, &h->vault);
 	resign(h, delivery_number(h, 3)->lease);
 	assert_int_equal(h->answer.class, TEMP);
 	assert_int_equal(h->q->dispatch.re_signs.n, 0);
@@ -663,6 +678,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_all_down, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_direct, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_direct_down, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_direct_tls, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_direct_remembered, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_states_unreadable, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_gates_bounded, harness_setup, harness_teardown),

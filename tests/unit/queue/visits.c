@@ -2,6 +2,8 @@
 #include "visits.h"
 
 uint64_t visit_reserving, visit_delay_ms, visit_counted, visit_banned;
+bool visit_unknown;
+struct str visit_ticket;
 static bool answered;
 
 static struct verdict wait_answer(struct harness *h)
@@ -28,6 +30,7 @@ void visits_begin(struct harness *h)
 	h->config.postmaster = S("postmaster@example.org");
 	queue_ops.apply(harness_role());
 	connect_submission(h);
+	connect_login(h);
 	connect_console(h);
 	UNTIL(h, accounting_is_ready(&h->q->accounting));
 }
@@ -58,26 +61,35 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 	visit_reserving = m ? m->reserving : 0;
 	visit_delay_ms = m ? m->delay_ms : 0;
 	visit_counted = m ? m->counted : 0;
+	visit_unknown = m && m->unknown;
+	visit_ticket = m ? arena_str(&((struct harness *)ctx)->arena, m->ticket) : S("");
 	take(ctx, m ? m->verdict : v);
 }
 
 struct verdict log_in(struct harness *h, uint64_t session, const char *login, const char *device, bool success)
 {
-	return log_in_by(h, session, login, device, success, device[0] == '@' ? "DEVICE" : "PLAIN", 0);
+	return log_in_by(h, session, login, device, success, 0);
 }
 
 struct verdict log_in_by(struct harness *h, uint64_t session, const char *login, const char *device, bool success,
-			 const char *mechanism, uint64_t repeated)
+			 uint64_t repeated)
 {
-	struct msg_authenticated m = { .session = session,
+	struct msg_authenticated m = { .incarnation = SUBMISSION_INCARNATION,
+				       .session = session,
 				       .login = str_of(login),
 				       .device = str_of(device),
-				       .mechanism = str_of(mechanism),
 				       .success = success,
-				       .repeated = repeated };
+				       .repeated = repeated,
+				       .stamp = VISIT_STAMP };
 
+	if (device[0] == '@') {
+		m.rights = RIGHT_LISTED;
+		m.stamp = 0;
+	}
+	if (!h->login_role)
+		connect_login(h);
 	answered = false;
-	ipc_call_authenticated(h->submission, &m, -1, on_authorized, h);
+	ipc_call_authenticated(h->login_role, &m, -1, on_authorized, h);
 	return wait_answer(h);
 }
 

@@ -18,12 +18,15 @@ struct verdict reserve_message(struct harness *h, uint64_t session, uint64_t tra
 struct verdict reserve_recipient(struct harness *h, uint64_t session, uint64_t transaction, const char *recipient);
 void leave(struct harness *h, uint64_t session);
 
-/* The same with a password that was tried before, or by SCRAM. */
+/* The same with a password that was tried before. */
 struct verdict log_in_by(struct harness *h, uint64_t session, const char *login, const char *device, bool success,
-			 const char *mechanism, uint64_t repeated);
+			 uint64_t repeated);
+#define VISIT_STAMP 4711
 
 /* `reserving`, `delay_ms` and `counted` of the last login; `banned` of the last `admit`. */
 extern uint64_t visit_reserving, visit_delay_ms, visit_counted, visit_banned;
+extern bool visit_unknown;
+extern struct str visit_ticket;
 
 /* Submit a message of h->login and tell how it went. */
 struct verdict submit_one(struct harness *h, uint64_t id, const char *recipients);

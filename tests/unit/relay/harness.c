@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -22,6 +23,8 @@ static void on_channel_closed(void *ctx, struct channel *ch, const char *reason)
 		w->queue = NULL;
 	if (ch == w->vault)
 		w->vault = NULL;
+	if (ch == w->resolver_master)
+		w->resolver_master = NULL;
 	channel_free(ch);
 }
 
@@ -46,9 +49,12 @@ static void handle_result(void *ctx, struct channel *ch, const struct msg_result
 	r->gate_meaning = m->gate_meaning;
 	r->gate_pause_ms = m->gate_pause_ms;
 	r->dsn = m->dsn;
+	r->unfit = m->unfit;
 	r->reason = arena_str(&w->arena, m->gate_reason);
 	r->remote = arena_str(&w->arena, m->remote);
 	r->tls = arena_str(&w->arena, m->tls);
+	r->tls_policy = arena_str(&w->arena, m->tls_policy);
+	r->tls_result = arena_str(&w->arena, m->tls_result);
 	r->without = arena_str(&w->arena, m->without);
 	r->transcript = arena_str(&w->arena, m->transcript);
 	r->n = (unsigned)m->outcomes.n;
@@ -127,10 +133,10 @@ const struct ipc_handlers queue_handlers = { .result = handle_result, .resign = 
 static const struct ipc_handlers vault_handlers = { .upstream_step = handle_upstream_step,
 						    .upstream_refused = handle_upstream_refused };
 
-static struct channel *play(struct world *w, enum role_id self, const struct ipc_handlers *handlers, int fd)
+static struct channel *play(struct world *w, enum role_id self, enum role_id peer, const struct ipc_handlers *handlers, int fd)
 {
 	struct channel_config config = {
-		.self = self, .peer = ROLE_RELAY, .incarnation = 1, .handlers = handlers, .on_closed = on_channel_closed, .ctx = w
+		.self = self, .peer = peer, .incarnation = 1, .handlers = handlers, .on_closed = on_channel_closed, .ctx = w
 	};
 
 	return channel_new(w->loop, fd, &config);
@@ -142,17 +148,18 @@ static int keep_fd(int fd, int as)
 	return fd == as ? fcntl(fd, F_SETFD, 0) : dup2(fd, as);
 }
 
-static void start_program(struct world *w, int channel)
+static pid_t start_program(const char *path, int channel)
 {
-	w->pid = fork();
-	assert_true(w->pid >= 0);
-	if (w->pid > 0) {
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid > 0) {
 		close(channel);
-		return;
+		return pid;
 	}
 	if (keep_fd(channel, 3) < 0)
 		_exit(99);
-	execl(program, program, "--index", "0", "--incarnation", "2", (char *)NULL);
+	execl(path, path, "--index", "0", "--incarnation", "2", (char *)NULL);
 	_exit(98);
 }
 
@@ -169,8 +176,8 @@ static void on_configured(void *ctx, struct verdict v, const struct msg_configur
 	w->configured++;
 }
 
-/* Both phases of a configuration; false when the role refuses it. */
-bool configure(struct world *w)
+/* Both phases of a configuration for one of the two processes; false when the role refuses it. */
+static bool configure_role(struct world *w, enum role_id role, struct channel *master)
 {
 	struct buf slice;
 	unsigned configured = w->configured, ready = w->ready;
@@ -179,19 +186,24 @@ bool configure(struct world *w)
 	buf_init(&slice, 1 << 24);
 	w->config.upstreams = &w->upstream;
 	w->config.upstreams_n = 1;
-	assert_true(config_slice_encode(&w->config, ROLE_RELAY, &slice));
+	assert_true(config_slice_encode(&w->config, role, &slice));
 	assert_int_equal(write(fd, buf_view(&slice).p, slice.n), slice.n);
 	buf_fini(&slice);
-	ipc_call_configure(w->master, &(struct msg_configure){ .generation = configured + 1 }, fd, on_configured, w);
+	ipc_call_configure(master, &(struct msg_configure){ .generation = configured + 1 }, fd, on_configured, w);
 	close(fd);
 	assert_true(run_until_count(w, &w->configured, configured + 1));
 	if (w->configure_verdict.class != OK) {
-		ipc_send_abandon(w->master, &(struct msg_abandon){ .generation = configured + 1 }, -1);
+		ipc_send_abandon(master, &(struct msg_abandon){ .generation = configured + 1 }, -1);
 		return false;
 	}
-	ipc_send_apply(w->master, &(struct msg_apply){ .generation = configured + 1 }, -1);
+	ipc_send_apply(master, &(struct msg_apply){ .generation = configured + 1 }, -1);
 	assert_true(run_until_count(w, &w->ready, ready + 1));
 	return true;
+}
+
+bool configure(struct world *w)
+{
+	return configure_role(w, ROLE_RESOLVER, w->resolver_master) && configure_role(w, ROLE_RELAY, w->master);
 }
 
 struct channel *connect_peer(struct world *w, enum role_id role, const struct ipc_handlers *handlers)
@@ -202,7 +214,57 @@ struct channel *connect_peer(struct world *w, enum role_id role, const struct ip
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	ipc_send_connect(w->master, &m, pair[1]);
 	close(pair[1]);
-	return play(w, role, handlers, pair[0]);
+	return play(w, role, ROLE_RELAY, handlers, pair[0]);
+}
+
+/* One channel between the two processes. */
+static void connect_resolver(struct world *w)
+{
+	struct msg_connect relay = { .role = ROLE_RELAY, .incarnation = 2 },
+			   resolver = { .role = ROLE_RESOLVER, .incarnation = 2 };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	ipc_send_connect(w->resolver_master, &relay, pair[0]);
+	ipc_send_connect(w->master, &resolver, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* The program of the role beside that of relay. */
+static struct channel *start_role(struct world *w, enum role_id role, const char *path, pid_t *pid_out)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	*pid_out = start_program(path, pair[1]);
+	return play(w, ROLE_MASTER, role, &master_handlers, pair[0]);
+}
+
+void start_resolver(struct world *w)
+{
+	struct str directory = str_head(str_of(program), str_rfind(str_of(program), '/'));
+
+	w->resolver_master = start_role(
+		w, ROLE_RESOLVER, arena_cstr(&w->arena, arena_printf(&w->arena, "%.*s/posthouse-resolver", STR_ARG(directory))),
+		&w->resolver_pid);
+}
+
+void end_resolver(struct world *w)
+{
+	kill(w->resolver_pid, SIGKILL);
+	waitpid(w->resolver_pid, NULL, 0);
+	w->resolver_pid = 0;
+	for (unsigned i = 0; i < 500 && w->resolver_master; i++)
+		run_for(w->loop, 10);
+	assert_null(w->resolver_master);
+}
+
+void restart_resolver(struct world *w)
+{
+	start_resolver(w);
+	assert_true(configure_role(w, ROLE_RESOLVER, w->resolver_master));
+	connect_resolver(w);
 }
 
 int setup(void **state)
@@ -232,15 +294,13 @@ int setup(void **state)
 	return 0;
 }
 
-/* Start the relay with what the test has put into the configuration. */
+/* Start the relay, and the resolver, with what the test has put into the configuration. */
 void start(struct world *w)
 {
-	int pair[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-	start_program(w, pair[1]);
-	w->master = play(w, ROLE_MASTER, &master_handlers, pair[0]);
+	start_resolver(w);
+	w->master = start_role(w, ROLE_RELAY, program, &w->pid);
 	assert_true(configure(w));
+	connect_resolver(w);
 	w->queue = connect_peer(w, ROLE_QUEUE, &queue_handlers);
 	w->vault = connect_peer(w, ROLE_VAULT, &vault_handlers);
 }
@@ -269,6 +329,8 @@ int teardown(void **state)
 		kill(w->pid, SIGKILL);
 		waitpid(w->pid, NULL, 0);
 	}
+	if (w->resolver_pid > 0)
+		end_resolver(w);
 	if (w->master)
 		channel_close(w->master, "end");
 	if (w->queue)

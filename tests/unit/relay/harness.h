@@ -1,4 +1,4 @@
-/* harness.h - the relay role's real process, with master, queue and vault played here, and next hops and a name server on loopback. */
+/* harness.h - the real processes of the roles relay and resolver, with master, queue and vault played here, and next hops and a name server on loopback. */
 #ifndef POSTHOUSE_TEST_RELAY_HARNESS_H
 #define POSTHOUSE_TEST_RELAY_HARNESS_H
 
@@ -19,8 +19,8 @@ struct result {
 	uint64_t numbers[RECIPIENTS_MAX];
 	uint64_t meanings[RECIPIENTS_MAX], scopes[RECIPIENTS_MAX], pauses_ms[RECIPIENTS_MAX];
 	unsigned gate;
-	uint64_t rcptmax, dsn, gate_meaning, gate_pause_ms;
-	struct str reason, remote, tls, without, transcript;
+	uint64_t rcptmax, dsn, unfit, gate_meaning, gate_pause_ms;
+	struct str reason, remote, tls, tls_policy, tls_result, without, transcript;
 };
 
 struct world {
@@ -31,8 +31,8 @@ struct world {
 	struct sink sink, other, mx[MX_MAX];
 	struct names names;
 	struct str chain_pem, key_pem;
-	struct channel *master, *queue, *vault;
-	pid_t pid;
+	struct channel *master, *queue, *vault, *resolver_master;
+	pid_t pid, resolver_pid;
 	unsigned configured, ready, results_n, vault_steps, renewals, resigns, stopped; /* renewals: of a token */
 	struct result results[RESULTS_MAX];
 	const char *password;   /* what vault answers with; NULL: it refuses */
@@ -54,7 +54,10 @@ int setup(void **state);
 int teardown(void **state);
 #define RELAY_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
-void start(struct world *w);                   /* with what the test has put into the configuration */
+void start(struct world *w); /* with what the test has put into the configuration */
+void start_resolver(struct world *w);
+void end_resolver(struct world *w);            /* by SIGKILL */
+void restart_resolver(struct world *w);        /* configured and connected, as master does it */
 void stop(struct world *w, uint64_t grace_ms); /* SIGTERM's way: it drains and exits 0 */
 bool configure(struct world *w);               /* both phases; false when the role refuses it */
 struct channel *connect_peer(struct world *w, enum role_id role, const struct ipc_handlers *handlers);

@@ -246,10 +246,10 @@ static void test_tls(void **state)
 	to_domain(w, 2, "example.test");
 	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
 	assert_int_equal(result_of(w, 2)->tls.n, 0);
-	assert_int_equal(w->mx[0].sessions, 3);
+	assert_int_equal(w->mx[0].sessions, 4); /* first the resumed session fails, then a whole handshake */
 	to_domain(w, 3, "example.test");
 	expect(result_of(w, 3), 0, OK, 250, "2.0.0", "taken");
-	assert_int_equal(w->mx[0].sessions, 4);
+	assert_int_equal(w->mx[0].sessions, 5);
 	stop(w, 2000);
 	tls_context_unref(w->mx[0].tls);
 }
@@ -299,6 +299,7 @@ static void test_other_resolver(void **state)
 	open_mx(w, 0, "127.0.0.2");
 	names_add_address(&w->names, "example.test", "127.0.0.2");
 	w->config.delivery.resolver = arena_printf(&w->arena, "127.0.0.1@%u", deaf.port);
+	w->config.sandbox = SANDBOX_OFF; /* a reload brings another port: master would start the role again */
 	start(w);
 	to_domain(w, 1, "example.test");
 	assert_true(run_until_count(w, &deaf.asked, 1));
@@ -312,6 +313,39 @@ static void test_other_resolver(void **state)
 	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
 	names_close(&deaf);
 	run_for(w->loop, 20);
+}
+
+/* The role that asks name servers dies with questions in its hands: the next one is asked, by deliveries to domains and to the
+ * upstream. */
+static void test_resolver_dies(void **state)
+{
+	struct world *w = *state;
+
+	open_mx(w, 0, "127.0.0.2");
+	names_add_address(&w->names, "example.test", "127.0.0.2");
+	w->names.silent = true;
+	start(w);
+	to_domain(w, 1, "example.test");
+	assert_true(run_until_count(w, &w->names.asked, 1));
+	end_resolver(w);
+	deliver(w, 2, "b@example.org");
+	run_for(w->loop, 100);
+	assert_int_equal(w->results_n, 0);
+	w->names.silent = false;
+	restart_resolver(w);
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	assert_int_equal(result_of(w, 2)->verdicts[0].class, OK);
+}
+
+/* Without that role mail waits, and the reason is told. */
+static void test_without_resolver(void **state)
+{
+	struct world *w = *state;
+
+	start(w);
+	end_resolver(w);
+	deliver(w, 1, "b@example.org");
+	expect_reason(result_of(w, 1), "the name service does not answer in time");
 }
 
 /* A server that takes nothing by IPv6 is tried by IPv4 at once, and what follows goes there directly. */
@@ -463,6 +497,8 @@ int main(int argc, char **argv)
 		MX_TEST(test_source),
 		MX_TEST(test_many_domains),
 		MX_TEST(test_other_resolver),
+		MX_TEST(test_resolver_dies),
+		MX_TEST(test_without_resolver),
 		MX_TEST(test_refused_addresses),
 		MX_TEST(test_ourselves),
 	};

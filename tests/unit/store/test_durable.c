@@ -285,7 +285,7 @@ static void die_before_unlink(struct fixture *own)
 	a = create_now(own, 100, 5);
 	m->place = PLACE_FILE;
 	m->size = 5;
-	if (write(a.fd, "12345", 5) != 5 || accept_now(own, m).class != OK)
+	if (write(a.fd, "12345", 5) != 5 || close(a.fd) != 0 || accept_now(own, m).class != OK)
 		_exit(5);
 	(void)settle_now(own, 100, 1, RCPT_DELIVERED, 0);
 }

@@ -158,6 +158,36 @@ static void a_time_limit_comes_along(void **state)
 	assert_int_equal(due(a, 0)->envelope.options, OPTION_REQUIRETLS);
 }
 
+/* RFC 8689: so mail that is content without TLS does not wait behind mail for which TLS fails. */
+static void a_wish_about_tls_has_a_lane_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+	static const uint64_t options[] = { 0, OPTION_REQUIRETLS, OPTION_TLS_OPTIONAL, OPTION_LONG_LINES };
+	const struct due_lane *lanes;
+	struct accepted *m;
+
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+		m = message(f, 100 + i, "b@a.org");
+		m->envelope.options = options[i];
+		assert_int_equal(accept_now(f, m).class, OK);
+	}
+	m = message(f, 104, "b@a.org"); /* the null sender: it is not lost for want of REQUIRETLS */
+	m->envelope.options = OPTION_REQUIRETLS;
+	m->envelope.sender = S("");
+	assert_int_equal(accept_now(f, m).class, OK);
+	fixture_reopen(f);
+	assert_int_equal(stats_now(f).lanes, 3);
+	lanes = lanes_now(f, NOW, 10).rows;
+	assert_int_equal(lanes[0].wish, TLS_WISH_NONE);
+	assert_int_equal(lanes[1].wish, TLS_WISH_REQUIRE);
+	assert_int_equal(lanes[2].wish, TLS_WISH_OPTIONAL);
+	/* Held and released, it comes back into the lane of its wish. */
+	assert_int_equal(alter_now(f, (struct selector){ .id = 102 }, ALTER_HOLD).count, 1);
+	assert_int_equal(stats_now(f).lanes, 2);
+	assert_int_equal(alter_now(f, (struct selector){ .id = 102 }, ALTER_RELEASE).count, 1);
+	assert_int_equal(stats_now(f).lanes, 3);
+}
+
 static void what_is_kept_back_is_due_then(void **state)
 {
 	struct fixture *f = *state;
@@ -218,9 +248,15 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(higher_priorities_come_first),   CASE(a_flood_of_urgent_mail_stops_nobody), CASE(each_lane_gets_its_turn),
-		CASE(each_priority_has_its_own_lane), CASE(an_impossible_priority_is_refused),   CASE(a_time_limit_comes_along),
-		CASE(what_is_kept_back_is_due_then),  CASE(mail_may_be_held_from_the_start),
+		CASE(higher_priorities_come_first),
+		CASE(a_flood_of_urgent_mail_stops_nobody),
+		CASE(each_lane_gets_its_turn),
+		CASE(each_priority_has_its_own_lane),
+		CASE(an_impossible_priority_is_refused),
+		CASE(a_time_limit_comes_along),
+		CASE(what_is_kept_back_is_due_then),
+		CASE(mail_may_be_held_from_the_start),
+		CASE(a_wish_about_tls_has_a_lane_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

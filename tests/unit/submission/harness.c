@@ -18,25 +18,24 @@ static struct world *world_of(void *ctx)
 }
 
 /* ---- queue ---- */
+static struct str *login_of(struct world *w, uint64_t session)
+{
+	for (size_t i = 0; i < w->known_n; i++)
+		if (w->known[i].session == session)
+			return &w->known[i].login;
+	assert_true(w->known_n < SESSIONS_MAX);
+	w->known[w->known_n].session = session;
+	return &w->known[w->known_n++].login;
+}
+
 static void handle_admit(void *ctx, struct channel *ch, const struct msg_admit *m, int fd)
 {
 	struct world *w = world_of(ctx);
 
 	w->admissions++;
 	w->admitted = arena_str(&w->role.arena, m->client);
+	w->last_session = m->session;
 	ipc_send_admitted(ch, &(struct msg_admitted){ .call = m->call, .verdict = w->admission }, -1);
-}
-
-static void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authenticated *m, int fd)
-{
-	struct world *w = world_of(ctx);
-	struct msg_authorized answer = { .call = m->call, .verdict = w->authorization, .reserving = w->reserving };
-
-	w->last_login = arena_str(&w->role.arena, m->login);
-	w->failures += m->success == 0;
-	if (m->success == 0 && w->authorization.class == OK)
-		answer.verdict = perm(535, S("5.7.8"), S("queue counts it"));
-	ipc_send_authorized(ch, &answer, -1);
 }
 
 static void handle_reserve(void *ctx, struct channel *ch, const struct msg_reserve *m, int fd)
@@ -65,11 +64,11 @@ static void handle_envelope(void *ctx, struct channel *ch, const struct msg_enve
 	struct arena *a = &w->role.arena;
 
 	w->next = (struct offer){
+		.session = m->session,
 		.id = m->id,
 		.token = m->token,
-		.login = arena_str(a, m->envelope.login),
+		.login = *login_of(w, m->session),
 		.sender = arena_str(a, m->envelope.sender),
-		.sign_domain = arena_str(a, m->envelope.sign_domain),
 	};
 }
 
@@ -82,6 +81,15 @@ static void handle_recipients(void *ctx, struct channel *ch, const struct msg_re
 						  STR_ARG(m->recipients.at[i].address));
 }
 
+static struct str join(struct arena *a, const struct rec_author *at, size_t n)
+{
+	struct str all = S("");
+
+	for (size_t i = 0; i < n; i++)
+		all = arena_printf(a, "%.*s%.*s ", STR_ARG(all), STR_ARG(at[i].address));
+	return all;
+}
+
 static void handle_submit(void *ctx, struct channel *ch, const struct msg_submit *m, int fd)
 {
 	struct world *w = world_of(ctx);
@@ -92,7 +100,15 @@ static void handle_submit(void *ctx, struct channel *ch, const struct msg_submit
 	*o = w->next;
 	o->place = m->place;
 	o->size = m->size;
-	o->prefix = arena_str(a, m->prefix);
+	o->received = arena_str(a, m->received);
+	o->from = join(a, m->from.at, m->from.n);
+	o->resenders = join(a, m->resenders.at, m->resenders.n);
+	assert_true(m->to_sign.n <= 1);
+	if (m->to_sign.n == 1) {
+		assert_int_equal(m->to_sign.at[0].digest.n, DKIM_DIGEST_SIZE);
+		o->digest = arena_str(a, m->to_sign.at[0].digest);
+		o->field = arena_str(a, m->to_sign.at[0].field);
+	}
 	o->text = arena_str(a, m->text);
 	w->offers_n++;
 	w->open_submit = m->call;
@@ -113,6 +129,8 @@ static void handle_present(void *ctx, struct channel *ch, const struct msg_prese
 
 	w->presents++;
 	w->last_login = arena_str(&w->role.arena, m->login);
+	*login_of(w, m->session) = w->last_login;
+	assert_true(str_eq(m->ticket, m->login.n > 0 ? S("a ticket") : S("")));
 }
 
 static void handle_leave(void *ctx, struct channel *ch, const struct msg_leave *m, int fd)
@@ -125,29 +143,62 @@ static void handle_abandon(void *ctx, struct channel *ch, const struct msg_aband
 	world_of(ctx)->abandoned++;
 }
 
-/* ---- login: alice's password is "secret" ---- */
+/* ---- login: alice's password is "secret"; it has asked queue ---- */
+/* The ticket for a session that login and queue let in, or "". */
+static struct str let_in(struct world *w, uint64_t session, struct str login, struct verdict v)
+{
+	w->last_login = login;
+	if (v.class == OK)
+		*login_of(w, session) = login;
+	return v.class == OK ? S("a ticket") : S("");
+}
+
 static void handle_login_start(void *ctx, struct channel *ch, const struct msg_login_start *m, int fd)
 {
 	struct world *w = world_of(ctx);
 	bool right = str_eq(m->mechanism, S("PLAIN")) && str_eq(m->initial, str_make("\0alice\0secret", 13));
-	struct msg_login_reply answer = { .call = m->call, .login = S("alice@example.org") };
+	struct msg_login_reply answer = { .call = m->call,
+					  .judged = 1,
+					  .verdict = w->authorization,
+					  .login = S("alice@example.org"),
+					  .reserving = w->reserving };
 
 	w->logins++;
-	answer.verdict = right ? ok() : perm(535, S("5.7.8"), S("this text must not reach the client"));
+	w->failures += !right;
+	if (!right && w->authorization.class == OK)
+		answer.verdict = perm(535, S("5.7.8"), S("this text must not reach the client"));
+	answer.ticket = let_in(w, m->session, answer.login, answer.verdict);
 	if (!w->silent_login)
 		ipc_send_login_reply(ch, &answer, -1);
 }
 
-/* Every user of this machine sends as alice. */
+/* Who is at the other end of what login gets? */
+static void take_connection(struct world *w, int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t n = sizeof(peer);
+
+	assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &n), 0);
+	w->passed_family = peer.ss_family;
+	close(fd);
+}
+
+/* Every user of this machine sends as alice, unless queue refuses. */
 static void handle_local_user(void *ctx, struct channel *ch, const struct msg_local_user *m, int fd)
 {
+	struct world *w = world_of(ctx);
 	struct msg_local_user_is answer = { .call = m->call,
-					    .verdict = world_of(ctx)->local_user,
+					    .verdict = w->local_user.class == OK ? w->authorization : w->local_user,
+					    .uid = 7,
 					    .name = S("daemon"),
 					    .login = S("alice@example.org"),
 					    .sender = S("alice@example.org"),
-					    .system_users = S("daemon games") };
+					    .system_users = S("daemon games"),
+					    .report = w->report };
 
+	w->pass = arena_str(&w->role.arena, m->pass);
+	take_connection(w, fd);
+	answer.ticket = let_in(w, m->session, answer.login, answer.verdict);
 	ipc_send_local_user_is(ch, &answer, -1);
 }
 
@@ -160,40 +211,18 @@ static void handle_login_end(void *ctx, struct channel *ch, const struct msg_log
 static void handle_host_check(void *ctx, struct channel *ch, const struct msg_host_check *m, int fd)
 {
 	struct world *w = world_of(ctx);
-	struct msg_host_checked answer = { .call = m->call, .verdict = ok() };
+	struct msg_host_checked answer = { .call = m->call, .verdict = w->authorization, .login = S("alice@example.org") };
 
+	take_connection(w, fd);
+	answer.device = arena_printf(&w->role.arena, "@%.*s", STR_ARG(m->client));
 	if (w->locked)
 		answer.verdict = temp(421, S("4.7.0"), S("locked"));
+	answer.ticket = let_in(w, m->session, answer.login, answer.verdict);
 	ipc_send_host_checked(ch, &answer, -1);
-}
-
-static void handle_login_present(void *ctx, struct channel *ch, const struct msg_login_present *m, int fd)
-{
-	struct world *w = world_of(ctx);
-
-	if (w->locked)
-		ipc_send_login_over(ch, &(struct msg_login_over){ .session = m->session }, -1);
-}
-
-/* ---- vault ---- */
-static void handle_sign(void *ctx, struct channel *ch, const struct msg_sign *m, int fd)
-{
-	struct world *w = world_of(ctx);
-	struct rec_signature signature;
-	struct msg_signatures answer = { .call = m->call, .verdict = w->signing };
-
-	w->signs++;
-	assert_int_equal(m->digests.n, 1);
-	assert_int_equal(m->digests.at[0].digest.n, DKIM_DIGEST_SIZE);
-	signature = (struct rec_signature){ m->digests.at[0].selector, m->digests.at[0].algorithm, S("signed") };
-	answer.signatures.at = &signature;
-	answer.signatures.n = w->signing.class == OK && !w->forget_signature;
-	ipc_send_signatures(ch, &answer, -1);
 }
 
 const struct ipc_handlers queue_handlers = {
 	.admit = handle_admit,
-	.authenticated = handle_authenticated,
 	.reserve = handle_reserve,
 	.spool_open = handle_spool_open,
 	.envelope = handle_envelope,
@@ -207,10 +236,8 @@ const struct ipc_handlers login_handlers = {
 	.login_start = handle_login_start,
 	.login_end = handle_login_end,
 	.local_user = handle_local_user,
-	.login_present = handle_login_present,
 	.host_check = handle_host_check,
 };
-const struct ipc_handlers vault_handlers = { .sign = handle_sign };
 
 /* ---- the role ---- */
 static void configure(struct world *w)
@@ -255,7 +282,7 @@ int setup(void **state)
 
 	w->role = (struct played){ .loop = uv_default_loop(), .role = ROLE_SUBMISSION, .program = program };
 	w->spool = -1;
-	w->admission = w->authorization = w->reservation = w->submission = w->spool_verdict = w->signing = ok();
+	w->admission = w->authorization = w->reservation = w->submission = w->spool_verdict = ok();
 	make_certificate(&w->role.arena, "relay.example.org", &w->chain_pem, &w->key_pem);
 	w->tls = tls_client_context(w->chain_pem, &w->role.arena, &why);
 	configure(w);
@@ -283,7 +310,6 @@ void start(struct world *w)
 	played_start(&w->role, &w->config);
 	played_connect(&w->role, ROLE_QUEUE, &queue_handlers);
 	played_connect(&w->role, ROLE_LOGIN, &login_handlers);
-	played_connect(&w->role, ROLE_VAULT, &vault_handlers);
 	for (unsigned door = 0; door < DOORS; door++)
 		open_door(w, door);
 }
@@ -389,7 +415,9 @@ void expect_end(struct world *w, struct end *client)
 
 void start_tls(struct world *w, struct end *client)
 {
-	stream_start_client_tls(client->st, w->tls, &(struct str_list){ &S("relay.example.org"), 1 }, true);
+	stream_start_client_tls(
+		client->st, w->tls,
+		&(struct tls_client_options){ .names = { &S("relay.example.org"), 1 }, .demand = TLS_DEMAND_NAMES });
 	assert_true(wait_for(w, &client->handshakes, 1));
 	assert_int_equal(client->tls.class, OK);
 }
@@ -419,9 +447,4 @@ void begin_message(struct world *w, struct end *client)
 	talk(w, client, "MAIL FROM:<alice@example.org>", "250 2.1.0");
 	talk(w, client, "RCPT TO:<bob@example.net>", "250 2.1.5");
 	talk(w, client, "DATA", "354");
-}
-
-bool holds(struct str text, const char *part)
-{
-	return str_search(text, str_of(part)) < text.n;
 }

@@ -1,18 +1,20 @@
-/* harness.h - the real process of the submission role. The test plays its queue, login and vault, and is its clients. */
+/* harness.h - the real process of the submission role. The test plays its queue and login, and is its clients. */
 #ifndef POSTHOUSE_TEST_SUBMISSION_HARNESS_H
 #define POSTHOUSE_TEST_SUBMISSION_HARNESS_H
 
 #include "../role/played.h"
 
-enum { OFFERS_MAX = 8, CLIENTS_MAX = 4 };
+enum { OFFERS_MAX = 8, CLIENTS_MAX = 4, SESSIONS_MAX = 32 };
 
 /* The two ports: clients come to the one, a load balancer on 127.0.0.1 to the other. */
 enum door { DOOR_DIRECT, DOOR_PROXIED, DOORS };
 
 /* A message as queue is offered it. */
 struct offer {
-	uint64_t id, token, place, size;
-	struct str login, sender, recipients, sign_domain, prefix, text; /* recipients: a space behind each */
+	uint64_t session, id, token, place, size;
+	struct str login, sender, recipients, received, text;
+	struct str from, resenders; /* a space behind each, as in recipients */
+	struct str digest, field;   /* to sign; "": nothing */
 };
 
 struct world {
@@ -30,22 +32,28 @@ struct world {
 	bool silent_at_reserve, silent_at_submit;
 	/* … and what it has heard */
 	struct str admitted, last_login; /* the address and the login of the last client */
-	unsigned admissions, failures, presents, leaves, reserves, abandoned, offers_n;
+	struct {
+		uint64_t session;
+		struct str login;
+	} known[SESSIONS_MAX]; /* the sessions that queue has heard of, and whose they are */
+	size_t known_n;
+	uint64_t last_session; /* of the last client */
+	unsigned admissions, presents, leaves, reserves, abandoned, offers_n;
 	struct offer offers[OFFERS_MAX], next; /* next: the envelope and recipients of the one to come */
 	int spool;                             /* the file of a large message; -1: none */
 	struct verdict spool_verdict;
 	uint64_t open_submit; /* the call that has no answer */
 
 	struct verdict local_user; /* what login says of every user of this machine */
+	bool report;               /* login calls it the session of a report */
+	struct str pass;           /* that login was shown */
+	int passed_family;         /* of the connection that login was passed */
 	bool silent_login, locked; /* locked: the login of listed hosts */
-	unsigned logins, login_ends;
-	struct verdict signing;
-	bool forget_signature; /* vault answers without it */
-	unsigned signs;
+	unsigned logins, failures, login_ends;
 };
 
 extern const char *program; /* set by main */
-extern const struct ipc_handlers queue_handlers, login_handlers, vault_handlers;
+extern const struct ipc_handlers queue_handlers, login_handlers;
 
 int setup(void **state);
 int teardown(void **state);
@@ -79,6 +87,9 @@ struct end *open_login(struct world *w);
 void begin_message(struct world *w, struct end *client);
 #define SMALL_TEXT "From: alice@example.org\r\nSubject: x\r\n\r\nhello\r\n.\r\n"
 
-bool holds(struct str text, const char *part);
+static inline bool holds(struct str text, const char *part)
+{
+	return str_search(text, str_of(part)) < text.n;
+}
 
 #endif

@@ -62,10 +62,12 @@ static void test_a_user_is_logged_in_already(void **state)
 	expect_reply(w, client, "250 2.0.0");
 	assert_true(str_eq(w->offers[0].login, S("alice@example.org")) && str_eq(w->offers[0].sender, S("alice@example.org")));
 	assert_true(str_eq(w->offers[0].recipients, S("postmaster@example.org bob@example.org ")));
-	assert_true(holds(w->offers[0].prefix, " with ESMTP id"));
+	assert_true(holds(w->offers[0].received, " with ESMTP id"));
 	assert_int_equal(w->admissions, 0); /* it has no address that could be banned … */
 	assert_int_equal(w->presents, 1);   /* … but it counts */
 	assert_true(str_eq(w->last_login, S("alice@example.org")));
+	assert_int_equal(w->passed_family, AF_UNIX); /* login can ask the kernel */
+	assert_true(str_eq(w->pass, S("")));
 }
 
 static void test_who_is_refused(void **state)
@@ -98,7 +100,7 @@ static void test_pickup_brings_a_user(void **state)
 {
 	static const struct ipc_handlers none;
 	struct world *w = *state;
-	struct msg_local_client m = { .uid = 7, .id = 12345, .token = 678 };
+	struct msg_local_client m = { .pass = S("a pass"), .id = 12345, .token = 678 };
 	struct end *client;
 	int ends[2];
 
@@ -109,6 +111,7 @@ static void test_pickup_brings_a_user(void **state)
 	close(ends[1]);
 	client = take_client(w, ends[0]);
 	expect_reply(w, client, "220 relay.example.org");
+	assert_true(str_eq(w->pass, S("a pass")));
 	talk(w, client, "EHLO x", "250");
 	for (int i = 0; i < 2; i++) {
 		talk(w, client, i ? "MAIL FROM:<7>" : "MAIL FROM:<*>", "250 2.1.0");
@@ -122,12 +125,37 @@ static void test_pickup_brings_a_user(void **state)
 	assert_true(str_eq(w->offers[0].sender, S("alice@example.org")));
 }
 
+/* A report has no sender, and one author, whom no rule gives another address. */
+static void test_a_report(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+
+	w->report = true;
+	start(w);
+	open_local(w);
+	client = open_user(w);
+	expect_reply(w, client, "220 relay.example.org");
+	talk(w, client, "EHLO x", "250");
+	talk(w, client, "MAIL FROM:<*>", "550 5.7.1");
+	for (int i = 0; i < 2; i++) {
+		talk(w, client, "MAIL FROM:<>", "250 2.1.0");
+		talk(w, client, "RCPT TO:<bob@example.net>", "250 2.1.5");
+		talk(w, client, "DATA", "354");
+		say(client, i ? "From: mailer-daemon@example.org\r\n\r\nhello\r\n.\r\n"
+			      : "From: alice@example.org\r\n\r\nhello\r\n.\r\n");
+		expect_reply(w, client, i ? "250 2.0.0" : "550 5.7.1 From: <alice@example.org>");
+	}
+	assert_true(str_eq(w->offers[0].sender, S("")));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		SUBMISSION_TEST(test_a_user_is_logged_in_already),
 		SUBMISSION_TEST(test_who_is_refused),
 		SUBMISSION_TEST(test_pickup_brings_a_user),
+		SUBMISSION_TEST(test_a_report),
 	};
 
 	program = argc > 1 ? argv[1] : NULL;

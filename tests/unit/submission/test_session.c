@@ -34,9 +34,10 @@ static void test_message(void **state)
 		str_eq(o->recipients, S("bob@example.net Bob@example.net "))); /* the local part is the recipient's own matter */
 	assert_int_equal(o->place, PLACE_ROW);
 	assert_int_equal(o->size, o->text.n);
-	assert_true(str_eq(o->sign_domain, S("example.org")));
-	assert_true(str_starts(o->prefix, S("Received: by relay.example.org")));
-	assert_true(holds(o->prefix, "ESMTPSA") && holds(o->prefix, "DKIM-Signature:") && holds(o->prefix, "s=s1"));
+	assert_true(str_starts(o->received, S("Received: by relay.example.org")) && holds(o->received, "ESMTPSA"));
+	assert_true(str_eq(o->from, S("alice@example.org ")) && o->resenders.n == 0);
+	assert_int_equal(o->digest.n, DKIM_DIGEST_SIZE);
+	assert_true(str_starts(o->field, S("DKIM-Signature:")) && holds(o->field, "d=example.org; s=s1;"));
 	assert_true(holds(o->text, "Subject: x\r\n") && holds(o->text, "Date: ") && str_ends(o->text, S("\r\n\r\nhello\r\n")));
 }
 

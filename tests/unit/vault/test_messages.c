@@ -57,7 +57,7 @@ static int setup(void **state)
 	w->upstreams[1] = (struct cfg_upstream){ .name = S("open") };
 	w->config = (struct config){ .sign = w->keys, .sign_n = 2, .upstreams = w->upstreams, .upstreams_n = 2 };
 	played_start(&w->role, &w->config);
-	played_connect(&w->role, ROLE_SUBMISSION, &none);
+	played_connect(&w->role, ROLE_QUEUE, &none);
 	played_connect(&w->role, ROLE_RELAY, &none);
 	*state = w;
 	return 0;
@@ -93,7 +93,7 @@ static enum verdict_class sign(struct world *w, struct str domain, const struct 
 	struct msg_sign m = { .message = 1, .domain = domain, .digests = { (struct rec_digest *)(uintptr_t)digests, n } };
 	unsigned answered = w->answered + 1;
 
-	ipc_call_sign(w->role.peers[ROLE_SUBMISSION], &m, -1, on_signatures, w);
+	ipc_call_sign(w->role.peers[ROLE_QUEUE], &m, -1, on_signatures, w);
 	assert_true(run_until(&w->loop, &w->answered, answered));
 	return w->verdict.class;
 }

@@ -12,7 +12,7 @@ static void a_newer_schema_is_refused(void **state)
 	assert_int_equal(v.class, PERM);
 	assert_null(f->st);
 	assert_true(str_search(v.text, S("newer Posthouse")) < v.text.n);
-	(void)fixture_sql(f, "UPDATE meta SET value=6 WHERE key='schema_version'");
+	(void)fixture_sql(f, "UPDATE meta SET value=7 WHERE key='schema_version'");
 	assert_int_equal(fixture_open(f).class, OK);
 }
 
@@ -28,7 +28,7 @@ static void an_older_schema_is_brought_forward(void **state)
 	assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "1");
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(fixture_open(f).class, OK);
-		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "6");
+		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "7");
 		assert_str(fixture_sql(f, "PRAGMA integrity_check"), "ok");
 		assert_str(gates(f), "upstream:isp 1 1700000000000 login refused");
 		assert_int_equal(stats_now(f).open_messages, 3);
@@ -60,7 +60,7 @@ static void the_second_schema_is_brought_forward(void **state)
 	assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "2");
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(fixture_open(f).class, OK);
-		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "6");
+		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "7");
 		assert_str(fixture_sql(f, "PRAGMA integrity_check"), "ok");
 		assert_str(fixture_sql(f, "SELECT length(value) FROM meta WHERE key='known_key'"), "32");
 		assert_int_equal(stats_now(f).open_messages, 5);
@@ -108,12 +108,12 @@ static void check_found(struct fixture *f, const char *delivered)
 	assert_str(find_now(f, by_state, 10), delivered);
 }
 
-/* Databases as versions 4 and 5 wrote them (version4.sql, version5.sql): the same messages, with what those versions remember. */
+/* Databases as versions 4 to 6 wrote them (version4.sql and so on): the same messages, with what those versions remember. */
 static void the_later_schemas_are_brought_forward(void **state)
 {
 	static const struct {
 		const char *file, *version;
-	} cases[] = { { VERSION4_SQL, "4" }, { VERSION5_SQL, "5" } };
+	} cases[] = { { VERSION4_SQL, "4" }, { VERSION5_SQL, "5" }, { VERSION6_SQL, "6" } };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -121,7 +121,7 @@ static void the_later_schemas_are_brought_forward(void **state)
 		fixture_script(f, cases[i].file);
 		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), cases[i].version);
 		assert_int_equal(fixture_open(f).class, OK);
-		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "6");
+		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "7");
 		assert_str(fixture_sql(f, "PRAGMA integrity_check"), "ok");
 		assert_str(fixture_sql(f, "SELECT told FROM gate"), i ? "3" : "0");
 		assert_str(bans(f), "login:mallory 2 9000000000000 guessing");
@@ -140,7 +140,7 @@ static void the_later_schemas_are_brought_forward(void **state)
 /* The tables of an older database, brought forward, are those of a new one. */
 static void both_ways_lead_to_the_same_tables(void **state)
 {
-	static const char *const scripts[] = { VERSION1_SQL, VERSION2_SQL, VERSION4_SQL, VERSION5_SQL };
+	static const char *const scripts[] = { VERSION1_SQL, VERSION2_SQL, VERSION4_SQL, VERSION5_SQL, VERSION6_SQL };
 	struct fixture *f = *state;
 	const char *tables =
 		"SELECT group_concat(type||' '||name||' '||replace(sql,'\n',''),'|') FROM (SELECT * FROM sqlite_schema ORDER BY name)";
