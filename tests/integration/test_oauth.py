@@ -230,8 +230,10 @@ def test_a_rotated_token_survives_kill():
     provider = Provider(directory)
     sink = TokenSink(directory, provider)
     good = ["refresh-0"]
+    up = threading.Event()  # until all roles are, a death of one of them ends the relay
 
     def once(form):
+        up.wait()
         if form["refresh_token"] not in good:
             return 400, {"error": "invalid_grant"}
         status, members = provider.grant(form)
@@ -239,6 +241,7 @@ def test_a_rotated_token_survives_kill():
         return status, members
     provider.answer = once
     relay = Relay(upstream=upstream(sink, provider, refresh()), extra=provider.extra(), environment={"POSTHOUSE_CRASH": "token.stored:1"})
+    up.set()
     relay.wait_log("event=token.renewed")
     relay.submit()
     sink.wait()
