@@ -86,7 +86,8 @@ static struct verdict queue_start(struct role *r)
 	return ok();
 }
 
-/* An older queue on a slow disk is waited for. One that finds no room to open is not: clients hear that, rather than nothing. */
+/* An older queue on a slow disk is waited for. One that finds no room to open is not: clients hear that, rather than nothing. The
+ * role has started when limits and bans have been read too, see on_limits_loaded(): before that, a login would be refused. */
 static void on_opened(void *ctx, struct verdict v)
 {
 	struct queue *q = ctx;
@@ -115,7 +116,6 @@ static void on_opened(void *ctx, struct verdict v)
 	accounting_open(&q->accounting, q->store);
 	reports_open(&q->reports, q->store);
 	uv_timer_start(&q->housekeeping, on_housekeeping, HOUSEKEEPING_MORE_MS, 0);
-	role_started(q->role, ok());
 }
 
 /* ---- configuration and peers ---- */

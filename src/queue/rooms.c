@@ -14,6 +14,8 @@ static void on_limits_loaded(void *ctx)
 {
 	struct queue *q = ctx;
 
+	if (accounting_is_ready(&q->accounting) || accounting_is_unreadable(&q->accounting))
+		role_started(q->role, ok());
 	intake_resume(&q->intake);
 	scheduler_wake(&q->dispatch);
 }

@@ -726,8 +726,26 @@ static void test_bounds(void **state)
 	assert_true(store_runs(REQUEST_BUCKET_PUT) < 1000);
 }
 
-/* What was read at the start is needed to judge a login. */
-static void test_before_start(void **state)
+/* The role has started when what is needed to judge a login has been read. */
+static void test_start_waits_for_limits(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h, 1000);
+	UNTIL(h, harness_stopped(h));
+	store_hold(REQUEST_BUCKETS);
+	harness_begin(h);
+	UNTIL(h, h->q->open && store_runs(REQUEST_BUCKETS) == 2); /* the first was of the start before */
+	run_quiet(h);
+	assert_null(harness_start());
+	store_go_on();
+	UNTIL(h, harness_start());
+	assert_int_equal(harness_start()->class, OK);
+	assert_true(accounting_is_ready(&h->q->accounting));
+}
+
+/* A store that could not be opened at the start is opened later: then the role has started, and limits and bans are still to be read. */
+static void test_before_limits(void **state)
 {
 	struct harness *h = *state;
 	const struct transaction *t;
@@ -735,7 +753,10 @@ static void test_before_start(void **state)
 	harness_stop(h, 1000);
 	UNTIL(h, harness_stopped(h));
 	store_hold(REQUEST_BUCKETS);
+	store_without_room = true;
 	h = *state = harness_again(h, START_MS);
+	store_without_room = false;
+	UNTIL(h, h->q->open);
 	h->config.auth.failures = (struct rate){ 3, 600000 };
 	queue_ops.apply(harness_role());
 	connect_submission(h);
@@ -827,7 +848,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_devices_of_a_banned_login, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_sites, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, setup, harness_teardown),
-		cmocka_unit_test_setup_teardown(test_before_start, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_start_waits_for_limits, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_before_limits, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_listed_host, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_unreadable_start, setup, harness_teardown),
 	};
