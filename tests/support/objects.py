@@ -5,6 +5,8 @@ import os
 import pathlib
 import subprocess
 
+SHARED = "store/rows"  # its sources are a part of each folder that compiles them
+
 
 class Objects:
     """The objects of src in one build directory. An object has the name of its source, such as "queue/intake/judge.c"."""
@@ -27,6 +29,8 @@ class Objects:
                 self.outside |= self.symbols(output)[1]
                 continue
             name = source[source.rindex("/src/") + 5:]
+            if os.path.dirname(name) == SHARED:  # each engine compiles it with headers of its own
+                name = f"{'/'.join(parts[1:-2])}/{os.path.basename(SHARED)}:{os.path.basename(name)}"
             self.target[name] = str(pathlib.PurePath(command["output"]).parent)
             self.defined[name], self.undefined[name] = self.symbols(output)
 

@@ -61,15 +61,15 @@ static int on_commit(void *ctx, sqlite3 *handle, const char *name, int frames)
 
 	(void)handle;
 	(void)name;
-	e->wal_frames = frames;
+	sqlite_of(e)->wal_frames = frames;
 	return SQLITE_OK;
 }
 
 bool checkpoint_start(struct engine *e)
 {
-	struct checkpoint *c = &e->checkpoint;
+	struct checkpoint *c = &sqlite_of(e)->checkpoint;
 
-	if (!db_open(&c->db, e->database, e->alone))
+	if (!db_open(&c->db, sqlite_of(e)->database, sqlite_of(e)->alone))
 		return false;
 	c->store = e->host->store;
 	if (uv_mutex_init(&c->lock) != 0 || uv_cond_init(&c->wake) != 0 || uv_cond_init(&c->passed) != 0)
@@ -100,17 +100,17 @@ static bool turn_of_writer(struct checkpoint *c, bool must)
 
 void checkpoint_after_commit(struct engine *e)
 {
-	struct checkpoint *c = &e->checkpoint;
+	struct checkpoint *c = &sqlite_of(e)->checkpoint;
 
-	if (e->wal_frames < FRAMES_SOON || clock_mono_ms() < c->retry_at_ms)
+	if (sqlite_of(e)->wal_frames < FRAMES_SOON || clock_mono_ms() < c->retry_at_ms)
 		return;
-	if (turn_of_writer(c, e->wal_frames >= FRAMES_MAX))
+	if (turn_of_writer(c, sqlite_of(e)->wal_frames >= FRAMES_MAX))
 		checkpoint_now(e);
 }
 
 void checkpoint_now(struct engine *e)
 {
-	struct checkpoint *c = &e->checkpoint;
+	struct checkpoint *c = &sqlite_of(e)->checkpoint;
 	bool complete, full;
 
 	if (!pass(&e->db, e->host->store, &complete, &full)) {
@@ -120,14 +120,15 @@ void checkpoint_now(struct engine *e)
 	if (full)
 		disk_space_refused(e->host);
 	if (complete)
-		e->wal_frames = 0;
-	else if (full || e->wal_frames >= FRAMES_MAX) /* no room, or a reader holds an old state: do not try at each commit */
+		sqlite_of(e)->wal_frames = 0;
+	else if (full ||
+		 sqlite_of(e)->wal_frames >= FRAMES_MAX) /* no room, or a reader holds an old state: do not try at each commit */
 		c->retry_at_ms = clock_mono_ms() + RETRY_MS;
 }
 
 void checkpoint_stop(struct engine *e)
 {
-	struct checkpoint *c = &e->checkpoint;
+	struct checkpoint *c = &sqlite_of(e)->checkpoint;
 
 	if (c->started) {
 		uv_mutex_lock(&c->lock);

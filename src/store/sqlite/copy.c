@@ -51,7 +51,7 @@ static bool open_copy(struct copying *k, const struct engine *e)
 		k->c->full = errno == ENOSPC || errno == EDQUOT;
 		return fail(k, strerror(errno));
 	}
-	if (!db_open(&k->from, e->database, e->alone))
+	if (!db_open(&k->from, sqlite_of(e)->database, sqlite_of(e)->alone))
 		return is_well(k);
 	rc = sqlite3_open_v2(k->path, &k->to.handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 	if (rc != SQLITE_OK)
@@ -100,7 +100,7 @@ static bool check(struct copying *k)
 	       sqlite3_step(q) == SQLITE_ROW;
 	if (!good)
 		(void)fail(k, sqlite3_errmsg(k->to.handle));
-	else if (!str_eq(db_str(q, 0), S("ok")))
+	else if (!str_eq(db_str(&(struct db_rows){ q }, 0), S("ok")))
 		good = fail(k, (const char *)sqlite3_column_text(q, 0));
 	(void)sqlite3_finalize(q); /* repeats the error */
 	sqlite3_progress_handler(k->to.handle, 0, NULL, NULL);

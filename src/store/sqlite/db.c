@@ -39,71 +39,71 @@ static int bind(sqlite3_stmt *q, int at, const struct db_value *v)
 	return sqlite3_bind_null(q, at);
 }
 
-sqlite3_stmt *db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+struct db_rows *db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
 {
-	sqlite3_stmt **q = &db->prepared[statement];
+	struct db_rows *q = &db->prepared[statement];
 	int rc = SQLITE_OK;
 
 	if (db->rc != SQLITE_OK)
 		return NULL;
-	if (!*q)
-		rc = sqlite3_prepare_v3(db->handle, statements[statement], -1, SQLITE_PREPARE_PERSISTENT, q, NULL);
+	if (!q->stmt)
+		rc = sqlite3_prepare_v3(db->handle, statements[statement], -1, SQLITE_PREPARE_PERSISTENT, &q->stmt, NULL);
 	for (size_t i = 1; i < n && rc == SQLITE_OK; i++) /* values[0] is the macro's placeholder */
-		rc = bind(*q, (int)i, &values[i]);
+		rc = bind(q->stmt, (int)i, &values[i]);
 	if (rc == SQLITE_OK)
-		return *q;
+		return q;
 	note_error(db, rc);
 	return NULL;
 }
 
 bool db_run_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
 {
-	sqlite3_stmt *q = db_query_values(db, statement, values, n);
+	struct db_rows *q = db_query_values(db, statement, values, n);
 
 	while (q && db_row(db, q))
 		;
 	return db->rc == SQLITE_OK;
 }
 
-bool db_row(struct db *db, sqlite3_stmt *q)
+bool db_row(struct db *db, struct db_rows *q)
 {
 	int rc;
 
 	if (!q)
 		return false;
 	if (db->rc != SQLITE_OK) {
-		(void)sqlite3_reset(q); /* the error is known */
+		(void)sqlite3_reset(q->stmt); /* the error is known */
 		return false;
 	}
 	errno = 0;
-	rc = sqlite3_step(q);
+	rc = sqlite3_step(q->stmt);
 	if (rc == SQLITE_ROW)
 		return true;
 	if (rc != SQLITE_DONE)
 		note_error(db, rc);
-	(void)sqlite3_reset(q); /* repeats the error that step gave */
+	(void)sqlite3_reset(q->stmt); /* repeats the error that step gave */
 	return false;
 }
 
-void db_end(sqlite3_stmt *q)
+void db_end(struct db_rows *q)
 {
 	if (q)
-		(void)sqlite3_reset(q); /* as above */
+		(void)sqlite3_reset(q->stmt); /* as above */
 }
 
-struct str db_str(sqlite3_stmt *q, int column)
+struct str db_str(struct db_rows *q, int column)
 {
-	const void *p = sqlite3_column_blob(q, column);
+	const void *p = sqlite3_column_blob(q->stmt, column);
 
-	return p ? str_make(p, (size_t)sqlite3_column_bytes(q, column)) : str_make("", 0);
+	return p ? str_make(p, (size_t)sqlite3_column_bytes(q->stmt, column)) : str_make("", 0);
 }
 
-struct str db_keep(struct arena *a, sqlite3_stmt *q, int column)
+struct str db_keep(struct arena *a, struct db_rows *q, int column)
 {
 	return arena_str(a, db_str(q, column));
 }
 
-bool db_read_numbers(struct db *db, sqlite3_stmt *q, uint64_t *const *out, size_t n)
+bool db_read_numbers(struct db *db, struct db_rows *q, uint64_t *const *out, size_t n)
 {
 	if (!db_row(db, q))
 		return false;
@@ -113,7 +113,7 @@ bool db_read_numbers(struct db *db, sqlite3_stmt *q, uint64_t *const *out, size_
 	return true;
 }
 
-uint64_t db_number(struct db *db, sqlite3_stmt *q)
+uint64_t db_number(struct db *db, struct db_rows *q)
 {
 	uint64_t n = 0;
 
@@ -121,7 +121,7 @@ uint64_t db_number(struct db *db, sqlite3_stmt *q)
 	return n;
 }
 
-bool db_exists(struct db *db, sqlite3_stmt *q)
+bool db_exists(struct db *db, struct db_rows *q)
 {
 	bool exists = db_row(db, q);
 
@@ -210,7 +210,7 @@ bool db_open(struct db *db, const char *path, bool alone)
 void db_close(struct db *db)
 {
 	for (size_t i = 0; i < STATEMENT_COUNT; i++)
-		(void)sqlite3_finalize(db->prepared[i]); /* repeats the statement's last error, which was dealt with */
-	(void)sqlite3_close(db->handle);                 /* nothing is open any more, so it cannot refuse */
+		(void)sqlite3_finalize(db->prepared[i].stmt); /* repeats the statement's last error, which was dealt with */
+	(void)sqlite3_close(db->handle);                      /* nothing is open any more, so it cannot refuse */
 	*db = (struct db){ 0 };
 }

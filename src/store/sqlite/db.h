@@ -15,9 +15,14 @@ enum statement {
 	STATEMENT_COUNT
 };
 
+/* A statement, and where its walk is. */
+struct db_rows {
+	sqlite3_stmt *stmt;
+};
+
 struct db {
 	sqlite3 *handle;
-	sqlite3_stmt *prepared[STATEMENT_COUNT];
+	struct db_rows prepared[STATEMENT_COUNT];
 	int rc;           /* first error since db_forget_error(): an extended result code */
 	int system_errno; /* errno of the system call behind it; 0: none */
 	char error[256];  /* message of SQLite */
@@ -41,7 +46,7 @@ static inline struct db_value INT(uint64_t v) {
 #define db_query(db, statement, ...)                                                                                             \
 	db_query_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                      \
 			sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
-sqlite3_stmt *
+struct db_rows *
 db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
 
 /* Bind and run to the end; false after an error. */
@@ -51,26 +56,30 @@ db_query_values(struct db *db, enum statement statement, const struct db_value *
 bool db_run_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
 
 /* The next row; at the end, or after an error, false and the statement is reset. A walk that ends earlier calls db_end(). */
-bool db_row(struct db *db, sqlite3_stmt *q);
-void db_end(sqlite3_stmt *q);
+bool db_row(struct db *db, struct db_rows *q);
+void db_end(struct db_rows *q);
 
 /* Columns of the row; views live until the next db_row() or db_end(), the `keep` form copies. */
-static inline uint64_t db_u64(sqlite3_stmt *q, int column)
+static inline uint64_t db_u64(struct db_rows *q, int column)
 {
-	return (uint64_t)sqlite3_column_int64(q, column);
+	return (uint64_t)sqlite3_column_int64(q->stmt, column);
 }
-struct str db_str(sqlite3_stmt *q, int column);
-struct str db_keep(struct arena *a, sqlite3_stmt *q, int column);
+static inline bool db_is_null(struct db_rows *q, int column)
+{
+	return sqlite3_column_type(q->stmt, column) == SQLITE_NULL;
+}
+struct str db_str(struct db_rows *q, int column);
+struct str db_keep(struct arena *a, struct db_rows *q, int column);
 
 /* The number in the first column of the first row, which ends the walk; 0 when there is no row, or after an error. */
-uint64_t db_number(struct db *db, sqlite3_stmt *q);
+uint64_t db_number(struct db *db, struct db_rows *q);
 /* The numbers in the first columns of the first row, which ends the walk, at these pointers to uint64_t. False when there is no
  * row, or after an error. */
 #define db_numbers(db, q, ...)                                                                                                   \
 	db_read_numbers((db), (q), (uint64_t *const[]){ __VA_ARGS__ },                                                           \
 			sizeof((uint64_t *const[]){ __VA_ARGS__ }) / sizeof(uint64_t *))
-bool db_read_numbers(struct db *db, sqlite3_stmt *q, uint64_t *const *out, size_t n);
-bool db_exists(struct db *db, sqlite3_stmt *q); /* is there a row? This ends the walk as well */
+bool db_read_numbers(struct db *db, struct db_rows *q, uint64_t *const *out, size_t n);
+bool db_exists(struct db *db, struct db_rows *q); /* is there a row? This ends the walk as well */
 
 size_t db_changes(struct db *db);
 

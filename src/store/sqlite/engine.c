@@ -74,46 +74,48 @@ static struct verdict open_parts(struct engine *e, struct arena *a)
 	struct verdict v;
 
 	if (!create_database(state_fd))
-		return failed(e, a, e->database);
-	e->alone = copies_on_write(state_fd);
-	if (!db_open(&e->db, e->database, e->alone))
-		return failed(e, a, e->database);
+		return failed(e, a, sqlite_of(e)->database);
+	sqlite_of(e)->alone = copies_on_write(state_fd);
+	if (!db_open(&e->db, sqlite_of(e)->database, sqlite_of(e)->alone))
+		return failed(e, a, sqlite_of(e)->database);
 	v = schema_prepare(e, a);
 	if (v.class != OK)
 		return db_is_full(&e->db) ? store_full : is_busy(&e->db) ? store_busy : v;
 	if (!rate_store_open(e, a))
-		return temp(451, S("4.3.0"), arena_printf(a, "%s: the key of known addresses is missing", e->database));
+		return temp(451, S("4.3.0"),
+			    arena_printf(a, "%s: the key of known addresses is missing", sqlite_of(e)->database));
 	read_counters(e);
 	search_open(e);
 	if (e->db.rc != SQLITE_OK)
-		return failed(e, a, e->database);
+		return failed(e, a, sqlite_of(e)->database);
 	vacuum_init(e);
 	if (checkpoint_start(e))
 		return ok();
-	if (db_is_full(&e->checkpoint.db))
+	if (db_is_full(&sqlite_of(e)->checkpoint.db))
 		return store_full;
-	if (is_busy(&e->checkpoint.db))
+	if (is_busy(&sqlite_of(e)->checkpoint.db))
 		return store_busy;
-	return temp(451, S("4.3.0"), arena_printf(a, "%s: no second connection: %s", e->database, e->checkpoint.db.error));
+	return temp(451, S("4.3.0"),
+		    arena_printf(a, "%s: no second connection: %s", sqlite_of(e)->database, sqlite_of(e)->checkpoint.db.error));
 }
 
 static void close_engine(struct engine *e)
 {
 	checkpoint_stop(e);
 	db_close(&e->db);
-	leased_fini(&e->leased);
+	leased_fini(&sqlite_of(e)->leased);
 	rate_store_close(e);
-	free(e->database);
-	free(e);
+	free(sqlite_of(e)->database);
+	free(sqlite_of(e));
 }
 
 static struct engine *open_engine(struct engine_host *host, struct arena *a, struct verdict *why_out)
 {
-	struct engine *e = NEW(struct engine);
+	struct engine *e = &NEW(struct sqlite)->e;
 
 	e->host = host;
-	leased_init(&e->leased);
-	if (asprintf(&e->database, "%s/queue.db", host->state_dir) < 0)
+	leased_init(&sqlite_of(e)->leased);
+	if (asprintf(&sqlite_of(e)->database, "%s/queue.db", host->state_dir) < 0)
 		abort();
 	*why_out = open_parts(e, a);
 	if (why_out->class == OK)
@@ -158,7 +160,7 @@ static bool commit(struct engine *e)
 	crash_point("store.after_commit");
 	if (e->tx_settles)
 		crash_point("store.after_settle_commit");
-	leased_commit(&e->leased);
+	leased_commit(&sqlite_of(e)->leased);
 	return true;
 }
 
@@ -168,7 +170,7 @@ static void rollback(struct engine *e)
 	if (!sqlite3_get_autocommit(e->db.handle) && sqlite3_exec(e->db.handle, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
 		host_fail(e->host, "rollback", sqlite3_errmsg(e->db.handle));
 	e->counters = e->tx_before;
-	leased_rollback(&e->leased);
+	leased_rollback(&sqlite_of(e)->leased);
 }
 
 /* Index some mail by which it is found, in idle time. */

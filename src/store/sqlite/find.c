@@ -43,7 +43,7 @@ static enum phase first_phase(struct finding *f)
 /* Walk through the ids that the statement gives from f->at.at downwards. False: the page ends here. */
 static bool walk_ids(struct finding *f, enum statement statement)
 {
-	sqlite3_stmt *q = db_query(&f->e->db, statement, INT(f->at.at));
+	struct db_rows *q = db_query(&f->e->db, statement, INT(f->at.at));
 
 	while (db_row(&f->e->db, q)) {
 		uint64_t id = db_u64(q, 0);
@@ -90,7 +90,7 @@ static bool is_outside(const struct finding *f, uint64_t first_at, uint64_t last
 
 static bool walk_blocks(struct finding *f)
 {
-	sqlite3_stmt *q = db_query(&f->e->db, Q_blocks, INT(f->at.at));
+	struct db_rows *q = db_query(&f->e->db, Q_blocks, INT(f->at.at));
 
 	while (db_row(&f->e->db, q)) {
 		uint64_t block = db_u64(q, 0);
@@ -144,7 +144,7 @@ static void finding_init(struct finding *f, struct engine *e, struct arena *a, c
 	f->rows = ARENA_ARRAY(a, struct found_recipient, max + 1);
 	matcher_init(&f->m, a, find);
 	search_of(&f->search, a, &f->m);
-	e->search.asked_at_ms = clock_mono_ms();
+	sqlite_of(e)->search.asked_at_ms = clock_mono_ms();
 }
 
 void run_find(struct engine *e, struct request *r)

@@ -4,7 +4,7 @@
 /* The columns of Q_find_message, which are views until the row ends. */
 static bool read_message(struct finding *f, uint64_t id, struct found_recipient *found)
 {
-	sqlite3_stmt *q = db_query(&f->e->db, Q_find_message, INT(id));
+	struct db_rows *q = db_query(&f->e->db, Q_find_message, INT(id));
 	struct envelope e = { 0 };
 	bool fits;
 
@@ -42,7 +42,7 @@ static bool state_fits(const struct finding *f, uint64_t state)
 bool find_in_message(struct finding *f, uint64_t id)
 {
 	struct found_recipient found;
-	sqlite3_stmt *q;
+	struct db_rows *q;
 
 	arena_reset(&f->scratch);
 	if (!read_message(f, id, &found)) {

@@ -34,9 +34,14 @@ bool leased_has(const struct leased *l, uint64_t id, uint64_t n)
 	return find(l, id, n) != NULL;
 }
 
-bool leased_has_any(const struct leased *l, uint64_t id)
+bool lease_has(struct engine *e, uint64_t id, uint64_t n)
 {
-	HASHTABLE_FIND (node, &l->by_message, id)
+	return leased_has(&sqlite_of(e)->leased, id, n);
+}
+
+bool lease_has_any(struct engine *e, uint64_t id)
+{
+	HASHTABLE_FIND (node, &sqlite_of(e)->leased.by_message, id)
 		if (!CONTAINER_OF(node, struct leased_recipient, node)->ended)
 			return true;
 	return false;
@@ -65,15 +70,19 @@ void leased_add(struct leased *l, uint64_t id, uint64_t n, uint64_t lane)
 	hashtable_add(&l->by_message, &r->node, id);
 }
 
-void leased_end(struct leased *l, uint64_t id, uint64_t n)
+/* Takes effect with leased_commit(), is undone by leased_rollback(). A result counts also when a queue before has made the
+ * delivery. */
+bool lease_end(struct engine *e, uint64_t id, uint64_t n)
 {
+	struct leased *l = &sqlite_of(e)->leased;
 	struct leased_recipient *r = find(l, id, n);
 
 	if (!r)
-		return;
+		return true;
 	r->ended = true;
 	r->next_ended = l->ended;
 	l->ended = r;
+	return true;
 }
 
 /* The lease of the recipient has ended. With the last one of the lane the lane's row is exact again, and the cache is freed. */
@@ -108,10 +117,27 @@ void leased_rollback(struct leased *l)
 	}
 }
 
-void leased_note_due(struct leased *l, uint64_t lane, uint64_t due_at)
+/* ---- lanes with leased recipients ---- */
+
+void lane_note_due(struct engine *e, uint64_t lane, uint64_t due_at)
 {
-	struct lane_cache *cache = leased_lane(l, lane);
+	struct lane_cache *cache = leased_lane(&sqlite_of(e)->leased, lane);
 
 	if (cache && cache->quiet && (cache->next_at == 0 || due_at < cache->next_at))
 		cache->next_at = due_at;
+}
+
+bool lane_is_quiet(const struct engine *e, uint64_t lane, uint64_t now)
+{
+	const struct lane_cache *cache = leased_lane(&sqlite_of(e)->leased, lane);
+
+	return cache && cache->quiet && (cache->next_at == 0 || cache->next_at > now);
+}
+
+uint64_t lanes_quiet_until(const struct engine *e, uint64_t now, uint64_t next_at)
+{
+	LIST_EACH_OF (const struct lane_cache, cache, &sqlite_of(e)->leased.cached, link)
+		if (cache->quiet && cache->next_at > now && (next_at == 0 || cache->next_at < next_at))
+			next_at = cache->next_at;
+	return next_at;
 }

@@ -156,7 +156,7 @@ bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *v
 	bool found = false;
 
 	if (sqlite3_prepare_v2(db->handle, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW) {
-		*value_out = db_keep(a, q, 0);
+		*value_out = db_keep(a, &(struct db_rows){ q }, 0);
 		found = true;
 	}
 	(void)sqlite3_finalize(q); /* repeats the error behind `false` */

@@ -153,7 +153,7 @@ static void take_places(struct str *words, uint64_t n, struct places *to)
 /* Add the places of the messages that have one of the terms. */
 static void look_up(struct engine *e, uint64_t block, const struct lookup *l, struct places *to)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_word_get, INT(block * BUCKETS + (l->first >> 32)));
+	struct db_rows *q = db_query(&e->db, Q_word_get, INT(block * BUCKETS + (l->first >> 32)));
 	uint64_t term = 0, first = l->first & 0xffffffff, last = l->last & 0xffffffff;
 	struct str words;
 

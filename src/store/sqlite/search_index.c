@@ -25,7 +25,7 @@ struct gathering {
 
 static void gather_recipients(struct gathering *g, uint64_t id)
 {
-	sqlite3_stmt *q = db_query(&g->e->db, Q_search_recipients, INT(id));
+	struct db_rows *q = db_query(&g->e->db, Q_search_recipients, INT(id));
 
 	while (db_row(&g->e->db, q))
 		terms_of_recipient(&g->terms, &g->scratch, db_str(q, 0), db_str(q, 1));
@@ -34,7 +34,7 @@ static void gather_recipients(struct gathering *g, uint64_t id)
 /* A message that is gone stays away. */
 static void gather(struct gathering *g, uint64_t id)
 {
-	sqlite3_stmt *q = db_query(&g->e->db, Q_search_message, INT(id));
+	struct db_rows *q = db_query(&g->e->db, Q_search_message, INT(id));
 	struct envelope envelope = { 0 };
 	uint64_t at;
 
@@ -78,7 +78,7 @@ static void gathering_fini(struct gathering *g)
 }
 
 /* At most BLOCK_MESSAGES ids. */
-static size_t read_ids(struct engine *e, sqlite3_stmt *q, uint64_t ids[BLOCK_MESSAGES])
+static size_t read_ids(struct engine *e, struct db_rows *q, uint64_t ids[BLOCK_MESSAGES])
 {
 	size_t n = 0;
 
@@ -97,10 +97,10 @@ static void index_accepted(struct engine *e)
 	g->e = e;
 	while (i < n && g->pairs_n < PAIRS_MAX)
 		gather(g, ids[i++]);
-	write_block(g, e->search.next_block);
+	write_block(g, sqlite_of(e)->search.next_block);
 	if (i > 0 && db_run(&e->db, Q_unsearched_done, INT(ids[i - 1])))
 		e->counters.unsearched -= db_changes(&e->db);
-	e->search.next_block += g->n > 0;
+	sqlite_of(e)->search.next_block += g->n > 0;
 	gathering_fini(g);
 }
 
@@ -114,8 +114,8 @@ static void index_older(struct engine *e)
 	g->e = e;
 	for (size_t i = n; i > 0; i--) /* in the order of the others: the newest is the last */
 		gather(g, ids[i - 1]);
-	write_block(g, e->search.older_block);
-	e->search.older_block -= g->n > 0;
+	write_block(g, sqlite_of(e)->search.older_block);
+	sqlite_of(e)->search.older_block -= g->n > 0;
 	e->counters.older_than = n < BLOCK_MESSAGES ? 0 : ids[n - 1];
 	db_run(&e->db, Q_older_put, INT(e->counters.older_than));
 	if (e->counters.older_than == 0)
@@ -126,10 +126,10 @@ static void index_older(struct engine *e)
 
 void search_open(struct engine *e)
 {
-	e->search.next_block = FIRST_BLOCK;
-	e->search.older_block = FIRST_BLOCK - 1;
+	sqlite_of(e)->search.next_block = FIRST_BLOCK;
+	sqlite_of(e)->search.older_block = FIRST_BLOCK - 1;
 	if (!db_numbers(&e->db, db_query(&e->db, Q_search_state), &e->counters.older_than, &e->counters.unsearched,
-			&e->search.next_block, &e->search.older_block))
+			&sqlite_of(e)->search.next_block, &sqlite_of(e)->search.older_block))
 		return;
 }
 
@@ -150,11 +150,11 @@ bool search_wants_step(const struct engine *e, bool was_idle)
 {
 	uint64_t now = clock_mono_ms(), n = e->counters.unsearched;
 
-	if (now < e->search.retry_at_ms || e->host->space.full)
+	if (now < sqlite_of(e)->search.retry_at_ms || e->host->space.full)
 		return false;
 	if (n >= BUSY_MAX)
 		return true;
-	if (!was_idle || now < e->search.asked_at_ms + FINDER_MS)
+	if (!was_idle || now < sqlite_of(e)->search.asked_at_ms + FINDER_MS)
 		return false;
 	return search_is_behind(e);
 }
@@ -169,7 +169,7 @@ void search_step(struct engine *e)
 
 void search_put_off(struct engine *e)
 {
-	e->search.retry_at_ms = clock_mono_ms() + RETRY_MS;
+	sqlite_of(e)->search.retry_at_ms = clock_mono_ms() + RETRY_MS;
 }
 
 /* ---- forgetting ---- */
@@ -177,7 +177,7 @@ void search_put_off(struct engine *e)
 /* The blocks whose first and last message have one of the ids between them, and no message any more. */
 static size_t empty_blocks(struct engine *e, uint64_t first, uint64_t last, uint64_t **blocks_out)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_blocks_between, INT(last), INT(first));
+	struct db_rows *q = db_query(&e->db, Q_blocks_between, INT(last), INT(first));
 	size_t n = 0, capacity = 0;
 
 	*blocks_out = NULL;

@@ -21,14 +21,14 @@ static uint64_t number(struct db *db, const char *sql)
 	uint64_t n = 0;
 
 	if (sqlite3_prepare_v2(db->handle, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
-		n = db_u64(q, 0);
+		n = (uint64_t)sqlite3_column_int64(q, 0);
 	(void)sqlite3_finalize(q); /* repeats the error behind 0 */
 	return n;
 }
 
 void vacuum_init(struct engine *e)
 {
-	e->vacuum.possible = number(&e->db, "PRAGMA auto_vacuum") == AUTO_VACUUM;
+	sqlite_of(e)->vacuum.possible = number(&e->db, "PRAGMA auto_vacuum") == AUTO_VACUUM;
 }
 
 void vacuum_convert(struct db *db)
@@ -44,13 +44,13 @@ void vacuum_convert(struct db *db)
 /* The file becomes shorter only when the log is copied into it. */
 static void shrink_file(struct engine *e)
 {
-	e->vacuum.shrinking = false;
+	sqlite_of(e)->vacuum.shrinking = false;
 	checkpoint_now(e);
 }
 
 void vacuum_idle(struct engine *e, bool was_idle)
 {
-	struct vacuum *v = &e->vacuum;
+	struct vacuum *v = &sqlite_of(e)->vacuum;
 	uint64_t now = clock_mono_ms(), pages;
 	char sql[60];
 

@@ -1,5 +1,5 @@
 /* settle.c - stores the results of deliveries, and closes messages whose last recipient is final and reported. */
-#include "sqlite.h"
+#include "rows.h"
 
 bool state_is_final(unsigned state)
 {
@@ -27,18 +27,18 @@ void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint6
 	if (place == PLACE_ROW)
 		db_run(&e->db, Q_text_drop, INT(id));
 	if (place == PLACE_FILE)
-		spool_forget(e->host, id); /* the row first: a file without a row does no harm */
+		large_drop(e, id);
 	e->counters.open_messages--;
 }
 
 /* Is the message held? Then a recipient whose delivery must be tried again is held too. */
 static bool is_held(struct engine *e, uint64_t id)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_message_open, INT(id));
+	struct db_rows *q = db_query(&e->db, Q_message_open, INT(id));
 	bool held = false;
 
 	if (db_row(&e->db, q)) {
-		held = sqlite3_column_type(q, 2) != SQLITE_NULL;
+		held = !db_is_null(q, 2);
 		db_end(q);
 	}
 	return held;
@@ -84,13 +84,13 @@ static void record(struct engine *e, const struct outcome *o, enum recipient_sta
 /* Settle one recipient; true when the recipient is closed by this. *lane_out: its lane, which must be refreshed; 0: none. */
 static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane_out)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_recipient_get, INT(o->id), INT(o->n));
+	bool counts = lease_end(e, o->id, o->n);
+	struct db_rows *q = db_query(&e->db, Q_recipient_get, INT(o->id), INT(o->n));
 	enum recipient_state next;
 	enum removing removing;
 	unsigned state;
 
 	*lane_out = 0;
-	leased_end(&e->leased, o->id, o->n);
 	if (!db_row(&e->db, q))
 		return false;
 	state = (unsigned)db_u64(q, 0);
@@ -99,13 +99,18 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 	db_end(q);
 	if (state != RCPT_WAITING && state != RCPT_HELD)
 		return false;
+	if (!counts) {
+		store_note(e->host->store, LOG_INFO, "delivery.late", o->id, "the result changes nothing");
+		add_event(e, o->id, o->n, o->at, S("delivery.late"), o->event_fields);
+		return false;
+	}
 	next = next_state(e, o, state, removing);
 	record(e, o, next);
 	if ((next == RCPT_REMOVED || next == RCPT_FAILED) && o->state != next)
 		add_event(e, o->id, o->n, o->at, removing_event(removing), S("when=\"after the delivery that was in flight\""));
 	count_state(e, state, next);
 	if (next == RCPT_WAITING)
-		leased_note_due(&e->leased, *lane_out, o->due_at);
+		lane_note_due(e, *lane_out, o->due_at);
 	e->counters.settled++;
 	if (!o->report_success || (next != RCPT_DELIVERED && next != RCPT_RELAYED))
 		return state_is_final(next);

@@ -1,5 +1,5 @@
 /* rate_store.c - what limits keep over restarts: token buckets, bans, and the recipients that each login has written to. */
-#include "sqlite.h"
+#include "rows.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
@@ -72,7 +72,7 @@ void run_known(struct engine *e, struct request *r)
 	bool *known = ARENA_ARRAY(&r->arena, bool, r->max + 1);
 
 	for (size_t i = 0; i < r->max; i++) {
-		sqlite3_stmt *q =
+		struct db_rows *q =
 			db_query(&e->db, Q_known_get, TEXT(r->text), hash_of(e, &r->arena, r->in.addresses[i]), INT(since));
 
 		known[i] = db_exists(&e->db, q);
@@ -103,7 +103,7 @@ void run_bucket_put(struct engine *e, struct request *r)
 static size_t read_buckets(struct engine *e, struct arena *a, struct str key, struct str rule, size_t max,
 			   struct bucket_row *rows)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_buckets_after, TEXT(key), TEXT(rule), INT(max));
+	struct db_rows *q = db_query(&e->db, Q_buckets_after, TEXT(key), TEXT(rule), INT(max));
 	size_t n = 0;
 
 	while (n < max && db_row(&e->db, q))
@@ -163,7 +163,7 @@ void run_bans(struct engine *e, struct request *r)
 {
 	struct ban_row *rows = NULL;
 	size_t n = 0, capacity = 0;
-	sqlite3_stmt *q = db_query(&e->db, Q_bans);
+	struct db_rows *q = db_query(&e->db, Q_bans);
 
 	while (db_row(&e->db, q)) {
 		ARENA_GROW(&r->arena, rows, n, capacity);
@@ -184,7 +184,7 @@ static size_t drop_older(struct engine *e, struct str login, size_t max)
 	struct sample {
 		uint64_t hash, last_at;
 	} *rows = ARENA_ARRAY(&e->host->arena, struct sample, 2 * max);
-	sqlite3_stmt *q = db_query(&e->db, Q_known_sample, TEXT(login), INT(random_u64()), INT(2 * max));
+	struct db_rows *q = db_query(&e->db, Q_known_sample, TEXT(login), INT(random_u64()), INT(2 * max));
 	uint64_t sum = 0;
 	size_t n = 0, gone = 0;
 
@@ -206,7 +206,7 @@ static size_t drop_older(struct engine *e, struct str login, size_t max)
 static size_t prune_known(struct engine *e, size_t max)
 {
 	for (unsigned i = 0; i < LOGINS_SEEN; i++) {
-		sqlite3_stmt *q = db_query(&e->db, Q_known_login, TEXT(buf_view(&e->pruned_login)));
+		struct db_rows *q = db_query(&e->db, Q_known_login, TEXT(buf_view(&e->pruned_login)));
 		bool found = db_row(&e->db, q);
 		struct str login = found ? db_keep(&e->host->arena, q, 0) : S("");
 

@@ -1,5 +1,5 @@
 /* text.c - finds and reads the texts of messages: small ones are in a row, large ones in a file (spool.c). */
-#include "sqlite.h"
+#include "rows.h"
 
 /* Place and size; false when there is no such message, or after an error. */
 static bool find(struct engine *e, uint64_t id, enum message_place *place_out, uint64_t *size_out)
@@ -25,7 +25,7 @@ bool text_next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_
 
 struct str text_read(struct engine *e, struct arena *a, uint64_t id)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_text_get, INT(id));
+	struct db_rows *q = db_query(&e->db, Q_text_get, INT(id));
 	struct str text = db_row(&e->db, q) ? db_keep(a, q, 0) : S("");
 
 	db_end(q);
@@ -35,8 +35,8 @@ struct str text_read(struct engine *e, struct arena *a, uint64_t id)
 /* Does the message have recipients that wait for a delivery and are not held? */
 static bool is_waiting(struct engine *e, uint64_t id)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_message_due, INT(id));
-	bool waiting = db_row(&e->db, q) && sqlite3_column_type(q, 0) != SQLITE_NULL;
+	struct db_rows *q = db_query(&e->db, Q_message_due, INT(id));
+	bool waiting = db_row(&e->db, q) && !db_is_null(q, 0);
 
 	db_end(q);
 	return waiting;
@@ -60,7 +60,7 @@ void run_text(struct engine *e, struct request *r)
 		return;
 	}
 	if (place == PLACE_FILE) {
-		if (!spool_read(e->host, r, size))
+		if (!large_read(e, r, size))
 			r->verdict = damaged(is_waiting(e, r->id));
 		return;
 	}

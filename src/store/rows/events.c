@@ -1,5 +1,5 @@
 /* events.c - adds events to the history of a message. */
-#include "sqlite.h"
+#include "rows.h"
 
 void add_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)
 {

@@ -1,5 +1,5 @@
 /* summary.c - what waits, by recipient domain. A call looks at a few messages, so that mail does not wait for it. */
-#include "sqlite.h"
+#include "rows.h"
 
 #include "posthouse/clock.h"
 
@@ -52,7 +52,7 @@ static size_t age_of(const struct summary *s, uint64_t received_at)
 }
 
 /* A row of summary_recipients. */
-static void count_recipient(struct summary *s, sqlite3_stmt *q, uint64_t received_at)
+static void count_recipient(struct summary *s, struct db_rows *q, uint64_t received_at)
 {
 	struct summary_row *row = row_for(s, lane_domain(s->arena, db_str(q, 0)));
 	uint64_t replied_at = db_u64(q, 5);
@@ -73,11 +73,11 @@ void run_summary(struct engine *e, struct request *r)
 	struct summary s = { .e = e, .arena = &r->arena, .now = clock_now_ms() };
 	size_t max = r->max < MESSAGES_MAX ? r->max : MESSAGES_MAX, n = 0;
 	uint64_t cursor = r->cursor;
-	sqlite3_stmt *messages = db_query(&e->db, Q_summary_messages, INT(cursor), INT(max));
+	struct db_rows *messages = db_query(&e->db, Q_summary_messages, INT(cursor), INT(max));
 
 	while (s.n < ROWS_ENOUGH && db_row(&e->db, messages)) {
 		uint64_t received_at = db_u64(messages, 1);
-		sqlite3_stmt *q;
+		struct db_rows *q;
 
 		cursor = db_u64(messages, 0);
 		n++;

@@ -4,7 +4,7 @@
  * lane that was given waits until all others have had their turn, and new lanes cannot delay the end of the round. Each
  * priority has a round of its own, and a higher priority comes first. One more round goes through the lanes of all priorities
  * by time alone: it gets every fourth place of a page, so that a flood of urgent mail does not stop the other mail. */
-#include "sqlite.h"
+#include "rows.h"
 
 #define LANES_MAX  1000
 #define TIME_SHARE 4 /* every fourth place goes to the lane that has waited longest */
@@ -23,15 +23,8 @@ struct page {
 	struct hashtable taken; /* lanes that are in the page already */
 };
 
-static bool is_quiet(const struct engine *e, uint64_t lane, uint64_t now)
-{
-	const struct lane_cache *cache = leased_lane(&e->leased, lane);
-
-	return cache && cache->quiet && (cache->next_at == 0 || cache->next_at > now);
-}
-
 /* Take lanes from the rows of the query as long as there is room. */
-static void take_lanes(struct page *page, struct choice *choice, struct turn *turn, sqlite3_stmt *q)
+static void take_lanes(struct page *page, struct choice *choice, struct turn *turn, struct db_rows *q)
 {
 	struct arena *a = &page->r->arena;
 	struct hashtable_item *node;
@@ -39,7 +32,7 @@ static void take_lanes(struct page *page, struct choice *choice, struct turn *tu
 	while (db_row(&page->e->db, q)) {
 		uint64_t lane = db_u64(q, 0);
 
-		if (is_quiet(page->e, lane, page->now) || hashtable_find(&page->taken, lane, NULL))
+		if (lane_is_quiet(page->e, lane, page->now) || hashtable_find(&page->taken, lane, NULL))
 			continue;
 		if (choice->n == choice->max) {
 			choice->more = true;
@@ -112,7 +105,7 @@ static void choose_by_priority(struct page *page, struct choice *choice, unsigne
 /* The highest priority below this one of which there are lanes, due or not; false when there is none. */
 static bool next_priority(struct engine *e, unsigned below, unsigned *priority_out)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_lanes_priority, PRIORITY(below));
+	struct db_rows *q = db_query(&e->db, Q_lanes_priority, PRIORITY(below));
 
 	if (!db_row(&e->db, q))
 		return false;
@@ -138,12 +131,7 @@ static struct due_lane *merge(struct arena *a, const struct choice *urgent, cons
 /* When the next lane will be due; 0 = none waits. */
 static uint64_t next_lane_at(struct engine *e, uint64_t now)
 {
-	uint64_t next_at = db_number(&e->db, db_query(&e->db, Q_lanes_next, INT(now)));
-
-	LIST_EACH_OF (const struct lane_cache, cache, &e->leased.cached, link)
-		if (cache->quiet && cache->next_at > now && (next_at == 0 || cache->next_at < next_at))
-			next_at = cache->next_at;
-	return next_at;
+	return lanes_quiet_until(e, now, db_number(&e->db, db_query(&e->db, Q_lanes_next, INT(now))));
 }
 
 void run_lanes(struct engine *e, struct request *r)

@@ -1,5 +1,5 @@
 /* report.c - the reports that tell senders what became of their mail, stored together with the marks that they were told. */
-#include "sqlite.h"
+#include "rows.h"
 
 /* What a report changes about the recipients that it names. */
 struct telling {
@@ -13,7 +13,7 @@ struct telling {
 /* The recipient's next state and bits; false when there is nothing (more) to report about it. */
 static bool next_mark(const struct telling *t, uint64_t n, unsigned *state, unsigned *reported)
 {
-	sqlite3_stmt *q = db_query(&t->e->db, Q_recipient_get, INT(t->parent), INT(n));
+	struct db_rows *q = db_query(&t->e->db, Q_recipient_get, INT(t->parent), INT(n));
 
 	if (!db_row(&t->e->db, q))
 		return false;

@@ -6,7 +6,7 @@
 #define ROWS_MAX  1000
 #define NAMED_MAX 200 /* messages with one Message-ID */
 
-struct verdict stored_verdict(struct arena *a, sqlite3_stmt *q, int class_column)
+struct verdict stored_verdict(struct arena *a, struct db_rows *q, int class_column)
 {
 	uint64_t class = db_u64(q, class_column);
 
@@ -28,7 +28,7 @@ bool selector_takes(const struct selector *s, struct str address)
 /* Does the message have an open recipient that matches the selector? */
 static bool recipient_matches(struct engine *e, uint64_t id, const struct selector *s)
 {
-	sqlite3_stmt *q;
+	struct db_rows *q;
 
 	if (s->recipient.n == 0 && s->destination.n == 0)
 		return true;
@@ -42,14 +42,14 @@ static bool recipient_matches(struct engine *e, uint64_t id, const struct select
 	return false;
 }
 
-struct recipient_row read_recipient_row(struct engine *e, struct arena *a, sqlite3_stmt *q, uint64_t id)
+struct recipient_row read_recipient_row(struct engine *e, struct arena *a, struct db_rows *q, uint64_t id)
 {
 	return (struct recipient_row){ .n = db_u64(q, 0),
 				       .address = db_keep(a, q, 1),
 				       .remote = db_keep(a, q, 2),
 				       .route = db_keep(a, q, 3),
 				       .state = (enum recipient_state)db_u64(q, 4),
-				       .leased = leased_has(&e->leased, id, db_u64(q, 0)),
+				       .leased = lease_has(e, id, db_u64(q, 0)),
 				       .due_at = db_u64(q, 5),
 				       .attempts = db_u64(q, 6),
 				       .last_at = db_u64(q, 7),
@@ -60,7 +60,7 @@ struct recipient_row read_recipient_row(struct engine *e, struct arena *a, sqlit
 }
 
 /* Does a row of select_open, select_login or select_id fit the selector? */
-static bool row_matches(struct engine *e, const struct selector *s, sqlite3_stmt *q, uint64_t now)
+static bool row_matches(struct engine *e, const struct selector *s, struct db_rows *q, uint64_t now)
 {
 	uint64_t received_at = db_u64(q, 1);
 
@@ -74,7 +74,7 @@ static bool row_matches(struct engine *e, const struct selector *s, sqlite3_stmt
 /* Does the message that the selector names match the rest of the selector? */
 static bool select_one(struct engine *e, const struct selector *s, uint64_t id, bool finished_too, uint64_t now)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_select_id, INT(id));
+	struct db_rows *q = db_query(&e->db, Q_select_id, INT(id));
 	bool fits;
 
 	if (!db_row(&e->db, q))
@@ -112,7 +112,7 @@ size_t select_messages(struct engine *e, const struct selector *s, uint64_t curs
 {
 	uint64_t *ids = ARENA_ARRAY(a, uint64_t, max + 1), now = clock_now_ms();
 	size_t n = 0, seen = 0;
-	sqlite3_stmt *q;
+	struct db_rows *q;
 
 	*ids_out = ids;
 	*next_out = 0;
@@ -134,11 +134,11 @@ size_t select_messages(struct engine *e, const struct selector *s, uint64_t curs
 }
 
 /* "451 4.7.1 text", without the parts that are not known. */
-struct str stored_reply(struct arena *a, sqlite3_stmt *q, int code_column)
+struct str stored_reply(struct arena *a, struct db_rows *q, int code_column)
 {
 	struct str enhanced = db_str(q, code_column + 1), text = db_str(q, code_column + 2);
 
-	if (sqlite3_column_type(q, code_column) == SQLITE_NULL)
+	if (db_is_null(q, code_column))
 		return S("");
 	if (db_u64(q, code_column) == 0)
 		return arena_str(a, text);
@@ -159,7 +159,7 @@ static struct str held_recipients(struct engine *e, uint64_t id, struct arena *a
 /* The row of one message; false when there is none. */
 static bool read_message_row(struct engine *e, uint64_t id, struct arena *a, struct message_row *m)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_message_row, INT(id));
+	struct db_rows *q = db_query(&e->db, Q_message_row, INT(id));
 
 	if (!db_row(&e->db, q))
 		return false;
@@ -215,7 +215,7 @@ void run_show(struct engine *e, struct request *r)
 	struct message_row *m = ARENA_NEW(&r->arena, struct message_row);
 	struct recipient_row *rows = ARENA_ARRAY(&r->arena, struct recipient_row, max + 1);
 	struct arena *a = &r->arena;
-	sqlite3_stmt *q;
+	struct db_rows *q;
 
 	if (!read_message_row(e, r->id, a, m)) {
 		r->verdict = store_unknown;

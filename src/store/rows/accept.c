@@ -1,5 +1,5 @@
 /* accept.c - stores a message with its recipients, lanes, charges and first event: all or nothing; a repetition is OK. */
-#include "sqlite.h"
+#include "rows.h"
 
 /* Was this id stored before? Then *v_out is the answer: OK for the same token. */
 static bool stored_before(struct engine *e, const struct accepted *m, struct verdict *v_out)
@@ -87,7 +87,7 @@ struct verdict accept_message(struct engine *e, const struct accepted *m, bool r
 	if (full.class != OK)
 		return full;
 	if (m->place == PLACE_FILE) {
-		v = spool_check(e->host, m->id, m->size);
+		v = large_check(e, m);
 		if (v.class != OK)
 			return v;
 	}
@@ -98,7 +98,7 @@ struct verdict accept_message(struct engine *e, const struct accepted *m, bool r
 	if (m->place == PLACE_ROW)
 		db_run(&e->db, Q_text_add, INT(m->id), BLOB(m->text));
 	else
-		spool_keep(e->host, m->id);
+		large_keep(e, m->id);
 	add_recipients(e, m);
 	put_buckets(e, m->charges, m->charges_n);
 	if (m->remember)

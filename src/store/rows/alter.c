@@ -1,5 +1,5 @@
 /* alter.c - what an administrator can do to mail: retry, remove, hold, release, bounce, reroute. */
-#include "sqlite.h"
+#include "rows.h"
 
 #include "posthouse/clock.h"
 
@@ -33,7 +33,7 @@ struct alteration {
 static size_t read_candidates(struct engine *e, uint64_t id, const struct selector *only, bool leased_too,
 			      struct candidate **rows_out)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_recipient_states, INT(id));
+	struct db_rows *q = db_query(&e->db, Q_recipient_states, INT(id));
 	struct candidate *rows = NULL;
 	size_t n = 0, capacity = 0;
 
@@ -46,7 +46,7 @@ static size_t read_candidates(struct engine *e, uint64_t id, const struct select
 						.lane = db_u64(q, 2),
 						.address = db_keep(&e->host->arena, q, 3),
 						.via = db_keep(&e->host->arena, q, 4),
-						.leased = !leased_too && leased_has(&e->leased, id, db_u64(q, 0)) };
+						.leased = !leased_too && lease_has(e, id, db_u64(q, 0)) };
 	}
 	*rows_out = rows;
 	return n;
@@ -74,7 +74,7 @@ static void retry(struct alteration *c, const struct candidate *r)
 	if (r->state != RCPT_WAITING)
 		return;
 	change(c, r, RCPT_WAITING, r->lane, c->due_at);
-	leased_note_due(&c->e->leased, r->lane, c->due_at);
+	lane_note_due(c->e, r->lane, c->due_at);
 }
 
 static void hold(struct alteration *c, const struct candidate *r)
@@ -98,7 +98,7 @@ static void remove_recipient(struct alteration *c, const struct candidate *r)
 static void note_bounce(struct alteration *c, const struct candidate *r)
 {
 	struct arena *a = &c->e->host->arena;
-	sqlite3_stmt *q = db_query(&c->e->db, Q_recipient_last, INT(c->id), INT(r->n));
+	struct db_rows *q = db_query(&c->e->db, Q_recipient_last, INT(c->id), INT(r->n));
 	struct str last = S("");
 
 	if (db_row(&c->e->db, q)) {
@@ -176,7 +176,7 @@ static void mark_message(struct alteration *c, enum alter operation)
 /* Read what names a lane together with the domain, and the time of release. True: the message itself is held. */
 static bool read_mark(struct alteration *c)
 {
-	sqlite3_stmt *q = db_query(&c->e->db, Q_message_mark, INT(c->id));
+	struct db_rows *q = db_query(&c->e->db, Q_message_mark, INT(c->id));
 	bool held;
 
 	c->key.login = S("");
@@ -184,7 +184,7 @@ static bool read_mark(struct alteration *c)
 	if (!db_row(&c->e->db, q))
 		return false;
 	c->key.login = db_keep(&c->e->host->arena, q, 0);
-	held = sqlite3_column_type(q, 1) != SQLITE_NULL;
+	held = !db_is_null(q, 1);
 	c->key.priority = stored_priority(q, 2);
 	if (db_u64(q, 3) > c->now)
 		c->due_at = db_u64(q, 3);

@@ -1,5 +1,5 @@
 /* pending_reports.c - finds failures, delays and successes that were not reported to their senders. report.c stores reports. */
-#include "sqlite.h"
+#include "rows.h"
 
 #define SCAN_UNREPORTED_MAX 1000 /* messages that one call looks at */
 
@@ -16,7 +16,7 @@ static const struct {
 };
 
 /* A row of ..._recipients. */
-static struct failed_recipient read_recipient(struct arena *a, sqlite3_stmt *q)
+static struct failed_recipient read_recipient(struct arena *a, struct db_rows *q)
 {
 	return (struct failed_recipient){ .n = db_u64(q, 0),
 					  .address = db_keep(a, q, 1),
@@ -33,7 +33,7 @@ static struct failed_recipient read_recipient(struct arena *a, sqlite3_stmt *q)
 /* All recipients of the message that the report is about. */
 static void read_recipients(struct engine *e, enum message_kind kind, struct arena *a, struct unreported *u)
 {
-	sqlite3_stmt *q = db_query(&e->db, kinds[kind].recipients, INT(u->id));
+	struct db_rows *q = db_query(&e->db, kinds[kind].recipients, INT(u->id));
 	size_t capacity = 0;
 
 	while (db_row(&e->db, q)) {
@@ -45,7 +45,7 @@ static void read_recipients(struct engine *e, enum message_kind kind, struct are
 /* Read what the report says about the message. */
 static void read_message(struct engine *e, struct arena *a, struct unreported *u)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_envelope, INT(u->id));
+	struct db_rows *q = db_query(&e->db, Q_envelope, INT(u->id));
 
 	if (!db_row(&e->db, q))
 		return;
@@ -69,7 +69,7 @@ static void take_message(struct engine *e, struct request *r, struct unreported_
 {
 	struct unreported *u = &page->at[page->n];
 
-	if (leased_has_any(&e->leased, id)) /* wait until all deliveries have ended: one report for all recipients */
+	if (lease_has_any(e, id)) /* wait until all deliveries have ended: one report for all recipients */
 		return;
 	*u = (struct unreported){ .id = id };
 	read_recipients(e, page->kind, &r->arena, u);
@@ -83,7 +83,7 @@ static void take_message(struct engine *e, struct request *r, struct unreported_
 static bool take_messages(struct engine *e, struct request *r, struct unreported_page *page, struct report_turn from,
 			  struct report_turn to)
 {
-	sqlite3_stmt *q = db_query(&e->db, kinds[page->kind].messages, INT(from.at), INT(from.id), INT(to.at), INT(to.id));
+	struct db_rows *q = db_query(&e->db, kinds[page->kind].messages, INT(from.at), INT(from.id), INT(to.at), INT(to.id));
 
 	while (page->n < page->max && page->seen < SCAN_UNREPORTED_MAX) {
 		if (!db_row(&e->db, q))

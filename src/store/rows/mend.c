@@ -1,7 +1,7 @@
 /* mend.c - after the clock was set back: times in the future become times of the present clock, one page in each
  * transaction. The queries do not find a page again that was mended, so after a crash the work can begin again from the
  * start; only the last page marks it as done. */
-#include "sqlite.h"
+#include "rows.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
@@ -22,7 +22,7 @@ static void mend_messages(struct engine *e, struct mending *m)
 {
 	uint64_t first = id_first_of(m->now), after = m->cursor > first ? m->cursor : first;
 	struct found *found = ARENA_ARRAY(&e->host->arena, struct found, PAGE_MAX);
-	sqlite3_stmt *q = db_query(&e->db, Q_ahead_messages, INT(after), INT(m->now), INT(PAGE_MAX));
+	struct db_rows *q = db_query(&e->db, Q_ahead_messages, INT(after), INT(m->now), INT(PAGE_MAX));
 	size_t n = 0;
 
 	while (n < PAGE_MAX && db_row(&e->db, q))
@@ -41,7 +41,7 @@ static bool mend_recipients(struct engine *e, struct mending *m, uint64_t lane, 
 {
 	uint64_t latest = m->now + (tried ? m->retry_ms : UNTRIED_MS);
 	struct found *found = ARENA_ARRAY(&e->host->arena, struct found, PAGE_MAX);
-	sqlite3_stmt *q = db_query(&e->db, Q_ahead_recipients, INT(lane), INT(tried), INT(m->now), INT(latest), INT(PAGE_MAX));
+	struct db_rows *q = db_query(&e->db, Q_ahead_recipients, INT(lane), INT(tried), INT(m->now), INT(latest), INT(PAGE_MAX));
 	size_t n = 0;
 
 	while (n < PAGE_MAX && db_row(&e->db, q))
@@ -49,7 +49,7 @@ static bool mend_recipients(struct engine *e, struct mending *m, uint64_t lane, 
 	db_end(q);
 	for (size_t i = 0; i < n; i++) {
 		db_run(&e->db, Q_ahead_recipient, INT(found[i].id), INT(found[i].n), INT(found[i].at), INT(m->now));
-		leased_note_due(&e->leased, lane, found[i].at);
+		lane_note_due(e, lane, found[i].at);
 	}
 	m->recipients += n;
 	if (n > 0)
@@ -60,7 +60,7 @@ static bool mend_recipients(struct engine *e, struct mending *m, uint64_t lane, 
 static void mend_lanes(struct engine *e, struct mending *m)
 {
 	uint64_t *lanes = ARENA_ARRAY(&e->host->arena, uint64_t, PAGE_MAX), before = m->recipients;
-	sqlite3_stmt *q = db_query(&e->db, Q_lanes_after, INT(m->cursor), INT(PAGE_MAX));
+	struct db_rows *q = db_query(&e->db, Q_lanes_after, INT(m->cursor), INT(PAGE_MAX));
 	size_t n = 0;
 
 	while (n < PAGE_MAX && db_row(&e->db, q))

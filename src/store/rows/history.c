@@ -1,5 +1,5 @@
 /* history.c - reads events and transcripts, forgets old messages, and keeps the state of gates. */
-#include "sqlite.h"
+#include "rows.h"
 
 #define ROWS_MAX  1000
 #define GATES_MAX 10000
@@ -7,7 +7,7 @@
 /* The newest transcripts, each below a line with the number of its recipient. */
 static struct str read_transcripts(struct engine *e, uint64_t id, struct arena *a)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_transcripts, INT(id));
+	struct db_rows *q = db_query(&e->db, Q_transcripts, INT(id));
 	struct str all = S("");
 
 	while (db_row(&e->db, q)) {
@@ -23,7 +23,7 @@ void run_trace(struct engine *e, struct request *r)
 {
 	size_t max = r->max < ROWS_MAX ? r->max : ROWS_MAX, n = 0;
 	struct event_row *rows = ARENA_ARRAY(&r->arena, struct event_row, max + 1);
-	sqlite3_stmt *q = db_query(&e->db, Q_event_rows, INT(r->id), INT(r->cursor));
+	struct db_rows *q = db_query(&e->db, Q_event_rows, INT(r->id), INT(r->cursor));
 	uint64_t last = r->cursor;
 
 	while (db_row(&e->db, q)) {
@@ -51,7 +51,7 @@ void run_prune(struct engine *e, struct request *r)
 {
 	size_t max = r->max < ROWS_MAX ? r->max : ROWS_MAX, n = 0;
 	uint64_t *ids = ARENA_ARRAY(&e->host->arena, uint64_t, max + 1);
-	sqlite3_stmt *q = db_query(&e->db, Q_finished_before, INT(r->cursor), INT(max));
+	struct db_rows *q = db_query(&e->db, Q_finished_before, INT(r->cursor), INT(max));
 
 	while (n < max && db_row(&e->db, q))
 		ids[n++] = db_u64(q, 0);
@@ -86,7 +86,7 @@ void run_gates(struct engine *e, struct request *r)
 {
 	struct gate_state *gates = NULL;
 	size_t n = 0, capacity = 0;
-	sqlite3_stmt *q = db_query(&e->db, Q_gates);
+	struct db_rows *q = db_query(&e->db, Q_gates);
 
 	while (n < GATES_MAX && db_row(&e->db, q)) {
 		ARENA_GROW(&r->arena, gates, n, capacity);

@@ -1,7 +1,7 @@
 /* envelope.c - the columns of envelope.def in a row of the table of messages. */
-#include "sqlite.h"
+#include "rows.h"
 
-struct envelope stored_envelope(struct arena *a, sqlite3_stmt *q, int column)
+struct envelope stored_envelope(struct arena *a, struct db_rows *q, int column)
 {
 	struct envelope to;
 
