@@ -146,9 +146,19 @@ typedef void (*store_done_fn)(void *ctx, struct verdict v);
  * this call. */
 typedef void (*store_opened_fn)(void *ctx, struct verdict v);
 struct store_engine;
-extern const struct store_engine store_engine_sqlite; /* state_dir/queue.db */
+extern const struct store_engine store_engine_sqlite;     /* state_dir/queue.db */
+extern const struct store_engine store_engine_postgresql; /* a database that several nodes share: struct store_database */
+
+/* Where the rows are when they are not in state_dir. The store keeps copies of the texts. */
+struct store_database {
+	struct str connection, password;
+	bool standby;             /* each commit waits for a standby server */
+	uint64_t node_timeout_ms; /* a node that shows no life for so long is dead */
+	uint64_t patience_ms;     /* how long an operation that must not be lost waits for the database to return */
+};
 struct store_options {
-	const struct store_engine *engine; /* keeps the rows: one of the above */
+	const struct store_engine *engine;     /* keeps the rows: one of the above */
+	const struct store_database *database; /* of the engine for PostgreSQL, else NULL */
 	const char *state_dir;
 	uint64_t min_free;     /* bytes that must stay free, else accepts get 452 4.3.1 */
 	uint64_t max_messages; /* open ones; more get 452 4.3.1 */

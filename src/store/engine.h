@@ -112,6 +112,7 @@ struct engine_host {
 	struct spool spool;
 	struct disk_space space;
 	uint64_t min_free, max_messages;
+	const struct store_database *database;
 	bool results_wait; /* results of deliveries wait for room on the disk: nothing is leased meanwhile */
 	bool failed;       /* the loop is about to end the process: nothing more is done */
 };
@@ -145,6 +146,7 @@ enum engine_error {
 	ENGINE_FULL,    /* no room on the disk */
 	ENGINE_BUSY,    /* another program uses it */
 	ENGINE_PRIVATE, /* the error concerns this operation, not the engine */
+	ENGINE_AWAY,    /* the database cannot be reached, and what was not answered is unknown: see reopen() */
 	ENGINE_BROKEN,
 };
 
@@ -159,6 +161,9 @@ struct engine_copy {
 };
 
 struct store_engine {
+	/* What is told when open() says store_busy. */
+	const char *busy;
+
 	/* Names in state_dir, up to NULL, whose files must stay where they are (presence.c). */
 	const char *const *files;
 
@@ -180,6 +185,10 @@ struct store_engine {
 	enum engine_error (*error)(const struct engine *e);
 	const char *(*error_text)(const struct engine *e);
 	void (*forget_error)(struct engine *e);
+
+	/* After ENGINE_AWAY and rollback(): one try, of some seconds at most, to reach the database. True: it is there, and there
+	 * is no error. NULL: the engine knows no such error. */
+	bool (*reopen)(struct engine *e);
 
 	/* The engine's counters; the store adds its own. */
 	void (*stats)(const struct engine *e, struct store_stats *stats_out);

@@ -86,11 +86,13 @@ static bool check_some(struct writer *w)
 
 void large_step(struct writer *w)
 {
+	if (w->engine->error(w->e) == ENGINE_AWAY)
+		return;
 	if (w->recovery == RECOVER_FILES && collect_some(w))
 		w->recovery = RECOVER_ROWS;
 	else if (w->recovery == RECOVER_ROWS && check_some(w))
 		w->recovery = RECOVERED;
-	if (w->engine->error(w->e) != ENGINE_WELL)
+	if (w->engine->error(w->e) != ENGINE_WELL && w->engine->error(w->e) != ENGINE_AWAY)
 		host_fail(&w->host, "recovery", w->engine->error_text(w->e));
 }
 
@@ -110,7 +112,7 @@ static bool hold_missing(struct writer *w, uint64_t id)
 	w->engine->rollback(w->e);
 	if (w->engine->error(w->e) == ENGINE_FULL)
 		w->engine->forget_error(w->e);
-	else
+	else if (w->engine->error(w->e) != ENGINE_AWAY)
 		host_fail(&w->host, "holding a message whose file is missing", w->engine->error_text(w->e));
 	return false;
 }

@@ -46,8 +46,8 @@ static struct verdict recover(struct writer *w, struct arena *a)
 		w->engine->rollback(w->e);
 	}
 	error = w->engine->error(w->e);
-	if (error == ENGINE_BUSY || (error == ENGINE_FULL && !begun))
-		return error == ENGINE_BUSY ? store_busy : store_full;
+	if (error == ENGINE_BUSY || error == ENGINE_AWAY || (error == ENGINE_FULL && !begun))
+		return error == ENGINE_FULL ? store_full : store_busy;
 	if (error != ENGINE_FULL)
 		return temp(451, S("4.3.0"), arena_printf(a, "%s: %s", w->st->state_dir, w->engine->error_text(w->e)));
 	w->engine->forget_error(w->e);
@@ -87,6 +87,7 @@ static struct writer *writer_new(struct store *st, int state_fd, struct arena *a
 					.state_dir = st->state_dir,
 					.space.dir_fd = state_fd,
 					.spool.dir_fd = -1,
+					.database = st->has_database ? &st->database : NULL,
 					.min_free = st->min_free,
 					.max_messages = st->max_messages };
 	list_init(&w->stalled);
@@ -149,7 +150,7 @@ static bool is_passing(struct store *st, const struct verdict *why, bool told)
 		store_note(st, LOG_ERROR, "store.filled", 0,
 			   "there is no room to open the queue: the reserve is released, and it is tried again");
 	if (busy && !told)
-		store_note(st, LOG_ERROR, "store.busy", 0, "another program has queue.db open: it is tried again");
+		store_note(st, LOG_ERROR, "store.busy", 0, st->engine->busy);
 	return full || busy;
 }
 

@@ -2,6 +2,8 @@
  * and the end of the process happen here, since only the loop is allowed to do them. */
 #include "writer.h"
 
+#include "posthouse/clock.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,16 @@ static void on_answers(uv_async_t *async);
 static void on_async_closed(uv_handle_t *handle);
 
 /* ---- opening ---- */
+
+static void keep_database(struct store *st, const struct store_database *d)
+{
+	secret_set(&st->connection, d->connection);
+	secret_set(&st->password, d->password);
+	st->database = *d;
+	st->database.connection = secret_view(&st->connection);
+	st->database.password = secret_view(&st->password);
+	st->has_database = true;
+}
 
 struct store *store_open(uv_loop_t *loop, const struct store_options *options, store_opened_fn opened, void *ctx)
 {
@@ -24,6 +36,8 @@ struct store *store_open(uv_loop_t *loop, const struct store_options *options, s
 	st->on_opened = opened;
 	st->on_opened_ctx = ctx;
 	st->state_dir = strdup(options->state_dir);
+	if (options->database)
+		keep_database(st, options->database);
 	list_init(&st->pending);
 	list_init(&st->done);
 	list_init(&st->notes);
@@ -76,7 +90,12 @@ void store_issue(struct store *st, const struct op_kind *kind, const struct requ
 {
 	struct op *op = NEW(struct op);
 
-	*op = (struct op){ .kind = kind, .callback = callback, .ctx = ctx, .bytes = text_bytes(request), .request = *request };
+	*op = (struct op){ .kind = kind,
+			   .callback = callback,
+			   .ctx = ctx,
+			   .bytes = text_bytes(request),
+			   .issued_at_ms = clock_mono_ms(),
+			   .request = *request };
 	assert(!uv_is_closing((uv_handle_t *)&st->async)); /* after store_close's callback: a bug of the caller */
 	if (st->threads_joined) {
 		op->request.verdict = store_away;
@@ -212,6 +231,8 @@ static void on_async_closed(uv_handle_t *handle)
 	uv_mutex_destroy(&st->lock);
 	uv_cond_destroy(&st->wake);
 	arena_fini(&st->why_arena);
+	secret_fini(&st->connection);
+	secret_fini(&st->password);
 	free(st->state_dir);
 	free(st);
 	if (done)

@@ -5,6 +5,8 @@
 #include "posthouse/clock.h"
 #include "posthouse/units.h"
 
+#include <unistd.h>
+
 #define BATCH_MAX       1000
 #define BATCH_BYTES_MAX (8 * MIB) /* of text: bounds the log and the memory of one transaction */
 #define RETRY_MS        1000
@@ -178,28 +180,42 @@ static bool recover_from_error(struct writer *w)
 	error = w->engine->error(w->e);
 	if (error == ENGINE_FULL)
 		disk_space_refused(&w->host);
-	else if (error != ENGINE_PRIVATE)
+	else if (error != ENGINE_PRIVATE && error != ENGINE_AWAY)
 		host_fail(&w->host, "transaction", w->engine->error_text(w->e));
 	return !w->host.failed;
 }
 
-/* One operation in a transaction of its own; its verdict tells. False: it found no room. */
+/* Until when an operation waits for a database that is away. A result can be tried again later; whoever administrates can repeat. */
+static uint64_t patience_of(const struct writer *w, const struct op *op)
+{
+	return op->kind->rank == RANK_ACCEPT ? op->issued_at_ms + w->host.database->patience_ms : 0;
+}
+
+/* One operation in a transaction of its own; its verdict tells. False: it found no room, or no database. */
 static bool run_alone(struct writer *w, struct op *op)
 {
-	bool full;
+	enum engine_error error;
 
-	if (transaction_begin(w))
-		run_op(w, op);
-	if (is_well(w) && transaction_commit(w))
-		return true;
-	full = w->engine->error(w->e) == ENGINE_FULL;
-	if (!recover_from_error(w))
-		return true;
-	if (!full)
+	for (;;) {
+		if (transaction_begin(w))
+			run_op(w, op);
+		if (is_well(w) && transaction_commit(w))
+			return true;
+		error = w->engine->error(w->e);
+		if (!recover_from_error(w))
+			return true;
+		if (error != ENGINE_AWAY)
+			break;
+		if (!outage_wait(w, patience_of(w, op))) {
+			op->request.verdict = store_away;
+			return false;
+		}
+	}
+	if (error != ENGINE_FULL)
 		store_note(w->st, LOG_ERROR, "store.refused", op->request.id, w->engine->error_text(w->e));
 	w->engine->forget_error(w->e);
-	op->request.verdict = full ? store_full : store_away;
-	return !full;
+	op->request.verdict = error == ENGINE_FULL ? store_full : store_away;
+	return error != ENGINE_FULL;
 }
 
 /* The batch failed: each operation by itself, so that one cannot fail its neighbours. Results without room wait. */
@@ -237,7 +253,8 @@ static void run_writes(struct writer *w)
 		return;
 	if (!recover_from_error(w))
 		return;
-	w->engine->forget_error(w->e);
+	if (w->engine->error(w->e) != ENGINE_AWAY) /* else it lasts until the database is back */
+		w->engine->forget_error(w->e);
 	replay(w);
 }
 
@@ -257,17 +274,44 @@ static void order_stalled(struct writer *w)
 	publish(w, &w->batch[RANK_ADMIN]);
 }
 
+/* What was read cannot be relied on. */
+static void refuse_reads(struct writer *w)
+{
+	bool away = w->engine->error(w->e) == ENGINE_AWAY;
+
+	w->engine->rollback(w->e);
+	if (!away) {
+		store_note(w->st, LOG_ERROR, "store.refused", 0, w->engine->error_text(w->e));
+		w->engine->forget_error(w->e);
+	}
+	LIST_EACH_OF (struct op, op, &w->batch[RANK_READ], link) {
+		struct request *r = &op->request;
+
+		if (r->out.fd >= 0)
+			(void)close(r->out.fd); /* only read from */
+		memset(&r->out, 0, sizeof r->out);
+		r->out.fd = -1;
+		r->verdict = store_away;
+	}
+}
+
 static void run_reads(struct writer *w)
 {
 	if (list_empty(&w->batch[RANK_READ]))
 		return;
 	w->host.results_wait = !list_empty(&w->stalled);
-	w->engine->begin_read(w->e); /* one snapshot, locked once */
+	if (w->engine->error(w->e) == ENGINE_AWAY)
+		(void)outage_wait(w, 0); /* no: then each of them meets the same error */
+	w->engine->begin_read(w->e);     /* one snapshot, locked once */
 	LIST_EACH (i, &w->batch[RANK_READ])
 		run_op(w, CONTAINER_OF(i, struct op, link));
 	w->engine->end_read(w->e);
-	if (w->engine->error(w->e) != ENGINE_WELL)
-		host_fail(&w->host, "reading", w->engine->error_text(w->e));
+	switch (w->engine->error(w->e)) {
+	case ENGINE_WELL: break;
+	case ENGINE_AWAY:
+	case ENGINE_PRIVATE: refuse_reads(w); break;
+	default: host_fail(&w->host, "reading", w->engine->error_text(w->e));
+	}
 }
 
 /* The database is not where it was: nothing that is written would last, so everything is refused. The callers keep their
@@ -307,7 +351,7 @@ static void run_batch(struct writer *w)
 		writes = writes || !list_empty(&w->batch[rank]);
 	if (writes)
 		run_writes(w);
-	if (waited && list_empty(&w->stalled))
+	if (waited && list_empty(&w->stalled) && w->engine->error(w->e) == ENGINE_WELL)
 		disk_space_found(&w->host);
 	for (enum rank rank = RANK_RESULT; rank < RANK_READ && !w->host.failed; rank++)
 		publish(w, &w->batch[rank]);

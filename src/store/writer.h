@@ -6,6 +6,7 @@
 #include "engine.h"
 
 #include "posthouse/list.h"
+#include "posthouse/secret.h"
 #include "posthouse/units.h"
 
 #include <dirent.h>
@@ -34,7 +35,8 @@ struct op {
 	const struct op_kind *kind;
 	void (*callback)(void);
 	void *ctx;
-	size_t bytes; /* of text */
+	size_t bytes;          /* of text */
+	uint64_t issued_at_ms; /* monotonic */
 	struct request request;
 };
 
@@ -79,6 +81,9 @@ struct store {
 	store_opened_fn on_opened;
 	void *on_opened_ctx;
 	const struct store_engine *engine;
+	struct store_database database; /* whose texts are these two */
+	struct secret connection, password;
+	bool has_database;
 	char *state_dir;
 	struct writer *writer;     /* the thread's until it has ended */
 	struct backup_job *backup; /* whose thread works: closing waits for it */
@@ -113,6 +118,7 @@ struct writer {
 	uint64_t retry_at_ms;
 	struct hashtable named; /* the messages that the batch names, each with its highest rank */
 	uint64_t commits, operations;
+	uint64_t away_since_ms; /* monotonic; 0: the database is there */
 	struct histogram commit_time;
 	struct presence presence;
 	enum recovery recovery;
@@ -131,6 +137,10 @@ struct store_stats writer_stats(const struct writer *w);
  * failed. */
 bool transaction_begin(struct writer *w);
 bool transaction_commit(struct writer *w);
+
+/* outage.c: the database is away. Wait until it can be reached again; false: not until that time (monotonic, ms), or the store is
+ * to be closed. There is at least one try. */
+bool outage_wait(struct writer *w, uint64_t until_ms);
 
 /* spool.c */
 bool spool_open(struct spool *s, int state_fd);

@@ -252,6 +252,7 @@ static const char *const files[] = { "queue.db", "queue.db-wal", NULL };
 #define REQUEST(name, run, ...) [REQUEST_##name] = run_##run,
 #define FILE_REQUEST(...)
 const struct store_engine store_engine_sqlite = {
+	.busy = "another program has queue.db open: it is tried again",
 	.files = files,
 	.open = open_engine,
 	.close = close_engine,

@@ -1,0 +1,49 @@
+/* outage.c - the database of the engine cannot be reached. Mail at its end of data waits for it for a while, results are tried
+ * again each second, all else is refused at once. What was on its way to the database is unknown, so each operation is repeated
+ * alone, in the form that finds out whether it was stored before. */
+#include "writer.h"
+
+#include "posthouse/clock.h"
+
+#define TRY_EACH_NS 200000000ull
+
+static void begin_outage(struct writer *w)
+{
+	if (w->away_since_ms != 0)
+		return;
+	w->away_since_ms = clock_mono_ms();
+	store_note(w->st, LOG_ERROR, "store.away", 0, w->engine->error_text(w->e));
+}
+
+static void end_outage(struct writer *w)
+{
+	char text[80];
+
+	(void)snprintf(text, sizeof text, "the database is back after %llu ms",
+		       (unsigned long long)(clock_mono_ms() - w->away_since_ms));
+	w->away_since_ms = 0;
+	store_note(w->st, LOG_WARNING, "store.back", 0, text);
+}
+
+/* Until the store is to be closed, or the next try. */
+static void pause_a_little(struct store *st)
+{
+	uv_mutex_lock(&st->lock);
+	if (!st->stop)
+		(void)uv_cond_timedwait(&st->wake, &st->lock, TRY_EACH_NS); /* either way we look */
+	uv_mutex_unlock(&st->lock);
+}
+
+bool outage_wait(struct writer *w, uint64_t until_ms)
+{
+	begin_outage(w);
+	for (;;) {
+		if (w->engine->reopen(w->e)) {
+			end_outage(w);
+			return true;
+		}
+		if (clock_mono_ms() >= until_ms || store_is_stopping(w->st))
+			return false;
+		pause_a_little(w->st);
+	}
+}
