@@ -1,0 +1,343 @@
+#include "pipeline.h"
+
+#include "posthouse/buf.h"
+#include "posthouse/clock.h"
+#include "posthouse/secret.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { HOST_MS = 2000, WORDS_MAX = 96 };
+
+/* What the connection's words say of hosts: lists with commas, as libpq reads them. */
+struct hosts {
+	struct str host, hostaddr, port;
+	size_t n;
+};
+
+/* A server that answers. */
+struct server {
+	PGconn *conn; /* NULL: none */
+	uint32_t timeline;
+};
+
+/* ---- words of the connection ---- */
+
+static const char *word(const PQconninfoOption *options, const char *name)
+{
+	for (; options->keyword; options++)
+		if (strcmp(options->keyword, name) == 0)
+			return options->val;
+	return NULL;
+}
+
+static size_t list_length(struct str list)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < list.n; i++)
+		n += list.p[i] == ',';
+	return n;
+}
+
+/* Member `i` of a list with commas; of a list that has one member, this. */
+static struct str list_at(struct str list, size_t i)
+{
+	if (list_length(list) == 1)
+		return list;
+	while (i-- > 0)
+		list = str_from(list, str_find(list, ',') + 1);
+	return str_head(list, str_find(list, ','));
+}
+
+/* Find the lists; false when they do not fit each other. */
+static bool find_hosts(const PQconninfoOption *options, struct hosts *out)
+{
+	*out = (struct hosts){ .host = str_of(word(options, "host")),
+			       .hostaddr = str_of(word(options, "hostaddr")),
+			       .port = str_of(word(options, "port")) };
+	out->n = list_length(out->hostaddr.n > 0 ? out->hostaddr : out->host);
+	if (out->hostaddr.n > 0 && out->host.n > 0 && list_length(out->host) != out->n)
+		return false;
+	return list_length(out->port) == 1 || list_length(out->port) == out->n;
+}
+
+/* ---- one server ---- */
+
+/* Wait until it is connected; NULL, or why not. */
+static const char *await_connected(PGconn *conn, uint64_t end_ms)
+{
+	PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+
+	while (PQstatus(conn) != CONNECTION_BAD && next != PGRES_POLLING_FAILED && next != PGRES_POLLING_OK) {
+		struct pollfd p = { .fd = PQsocket(conn), .events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT };
+		uint64_t now = clock_mono_ms();
+
+		if (now >= end_ms)
+			return "no answer";
+		if (poll(&p, 1, (int)(end_ms - now)) > 0)
+			next = PQconnectPoll(conn);
+	}
+	return next == PGRES_POLLING_OK ? NULL : PQerrorMessage(conn);
+}
+
+/* The words for libpq, ended by NULL. */
+struct words {
+	const char *names[WORDS_MAX], *values[WORDS_MAX];
+	size_t n;
+};
+
+static void add_word(struct words *w, const char *name, const char *value)
+{
+	assert(w->n + 1 < WORDS_MAX);
+	w->names[w->n] = name;
+	w->values[w->n++] = value;
+}
+
+/* The words that we set: libpq would not let an empty one replace another. */
+static bool is_ours(const char *name)
+{
+	static const char *const ours[] = {
+		"host", "hostaddr", "port", "application_name", "client_encoding", "target_session_attrs"
+	};
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (strcmp(name, ours[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Begin to connect to host `i`. */
+static PGconn *start(struct db *db, const struct db_target *target, const PQconninfoOption *options, const struct hosts *hosts,
+		     size_t i)
+{
+	struct words w = { .n = 0 };
+	struct arena arena = { 0 };
+	struct secret password = { 0 };
+	PGconn *conn;
+
+	for (const PQconninfoOption *o = options; o->keyword; o++)
+		if (o->val && !is_ours(o->keyword))
+			add_word(&w, o->keyword, o->val);
+	add_word(&w, "host", arena_cstr(&arena, list_at(hosts->host, i)));
+	add_word(&w, "hostaddr", arena_cstr(&arena, list_at(hosts->hostaddr, i)));
+	add_word(&w, "port", arena_cstr(&arena, list_at(hosts->port, i)));
+	add_word(&w, "application_name", target->application_name ? target->application_name : "posthouse");
+	add_word(&w, "client_encoding", "SQL_ASCII");
+	add_word(&w, "target_session_attrs", "any"); /* read-write would take an old primary that still lives */
+	if (target->password.n > 0) {
+		secret_set(&password, target->password);
+		add_word(&w, "password", password.p);
+	}
+	conn = PQconnectStartParams(w.names, w.values, 0);
+	secret_fini(&password);
+	arena_fini(&arena);
+	if (conn)
+		(void)PQsetNoticeReceiver(conn, pipeline_on_notice, db); /* returns the former one */
+	return conn;
+}
+
+/* Run SQL and give its last result, which is an error if there was one. NULL: no answer, and why. */
+static PGresult *ask(PGconn *conn, const char *sql, uint64_t end_ms, const char **why_out)
+{
+	PGresult *last = NULL, *r = NULL;
+
+	*why_out = PQsendQuery(conn, sql) ? NULL : PQerrorMessage(conn);
+	while (!*why_out) {
+		*why_out = pipeline_wait(conn, end_ms);
+		r = *why_out ? NULL : PQgetResult(conn);
+		if (!r)
+			break;
+		PQclear(last);
+		last = r;
+	}
+	if (!*why_out && last)
+		return last;
+	if (!*why_out)
+		*why_out = PQerrorMessage(conn);
+	PQclear(last);
+	return NULL;
+}
+
+/* The timeline of a server that takes writes. 0 when it is a standby or does not answer, and why. */
+static uint32_t ask_timeline(PGconn *conn, uint64_t end_ms, const char **why_out)
+{
+	PGresult *r = ask(conn,
+			  "SELECT CASE WHEN pg_is_in_recovery() THEN NULL"
+			  " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END",
+			  end_ms, why_out);
+	uint32_t timeline = 0;
+
+	if (!r)
+		return 0;
+	if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1)
+		*why_out = PQerrorMessage(conn);
+	else if (PQgetisnull(r, 0, 0))
+		*why_out = "it is a standby";
+	else
+		timeline = (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 16);
+	PQclear(r);
+	return timeline;
+}
+
+/* Why this host is not the one: added to the words of the error, which may cut it. */
+static void add_reason(struct buf *why, const struct hosts *hosts, size_t i, const char *text)
+{
+	struct str host = list_at(hosts->host.n > 0 ? hosts->host : hosts->hostaddr, i), reason = str_trim(str_of(text));
+
+	(void)buf_printf(why, "%s%.*s: %.*s", why->n > 0 ? "; " : "", STR_ARG(host.n > 0 ? host : S("local")), STR_ARG(reason));
+}
+
+/* Ask host `i`, and keep it when it is on a newer timeline than the best so far. */
+static void ask_host(struct db *db, const struct db_target *target, const PQconninfoOption *options, const struct hosts *hosts,
+		     size_t i, struct server *best, struct buf *why)
+{
+	uint64_t end = clock_mono_ms() + HOST_MS;
+	struct server s = { .conn = start(db, target, options, hosts, i) };
+	const char *reason = s.conn ? await_connected(s.conn, end) : "out of memory";
+	char old[80];
+
+	if (!reason && PQsetnonblocking(s.conn, 1) != 0)
+		reason = PQerrorMessage(s.conn);
+	if (!reason)
+		s.timeline = ask_timeline(s.conn, end, &reason);
+	if (!reason && s.timeline < target->timeline_seen) {
+		(void)snprintf(old, sizeof(old), "it is on timeline %u, and %u was seen", s.timeline, target->timeline_seen);
+		reason = old;
+	}
+	if (!reason && best->conn && s.timeline <= best->timeline)
+		reason = "another is on the same timeline or a newer one";
+	if (reason) {
+		add_reason(why, hosts, i, reason);
+		PQfinish(s.conn);
+		return;
+	}
+	PQfinish(best->conn);
+	*best = s;
+}
+
+/* ---- the chosen one ---- */
+
+/* The database must keep any bytes, and sort by them. False when it does not, and how it is made. */
+static bool check_database(struct db *db, const PGresult *r)
+{
+	const char *encoding = PQgetvalue(r, 0, 0), *locale = PQgetvalue(r, 0, 1);
+	char why[sizeof(db->error)];
+
+	if (strcmp(encoding, "SQL_ASCII") == 0 && (strcmp(locale, "C") == 0 || strcmp(locale, "POSIX") == 0))
+		return true;
+	(void)snprintf(why, sizeof(why),
+		       "the database has encoding %s and locale %s; one that can be used is made by CREATE DATABASE \"%s\""
+		       " TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'",
+		       encoding, locale, PQdb(db->conn));
+	db_fail(db, DB_PRIVATE, why);
+	return false;
+}
+
+/* The settings of the session, and what cannot be set. */
+static bool set_up(struct db *db)
+{
+	const char *why;
+	PGresult *r =
+		ask(db->conn,
+		    "SET synchronous_commit=on; SET client_min_messages=warning; SET lock_timeout='10s';"
+		    "SELECT pg_encoding_to_char(encoding), datcollate::text FROM pg_database WHERE datname=current_database()",
+		    clock_mono_ms() + HOST_MS, &why);
+
+	if (!r)
+		pipeline_lose(db, why);
+	else if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1)
+		pipeline_lose(db, PQerrorMessage(db->conn));
+	else if (check_database(db, r) && !PQenterPipelineMode(db->conn))
+		pipeline_lose(db, PQerrorMessage(db->conn));
+	PQclear(r);
+	return db->kind == DB_WELL;
+}
+
+/* Ask all hosts and keep the best. */
+static bool choose(struct db *db, const struct db_target *target, const PQconninfoOption *options)
+{
+	struct hosts hosts;
+	struct server best = { 0 };
+	struct buf why;
+
+	if (!find_hosts(options, &hosts)) {
+		db_fail(db, DB_PRIVATE, "the connection's lists of host, hostaddr and port have different lengths");
+		return false;
+	}
+	buf_init(&why, sizeof(db->error) * 16);
+	for (size_t i = 0; i < hosts.n; i++)
+		ask_host(db, target, options, &hosts, i, &best, &why);
+	(void)buf_add_char(&why, 0);
+	db->conn = best.conn;
+	db->timeline = best.timeline;
+	if (!db->conn)
+		db_fail(db, DB_AWAY, why.n > 0 ? buf_view(&why).p : "no server");
+	buf_fini(&why);
+	return db->conn != NULL;
+}
+
+bool db_open(struct db *db, const struct db_target *target)
+{
+	char *error = NULL;
+	PQconninfoOption *options = PQconninfoParse(target->connection, &error);
+	bool opened;
+
+	assert(!db->conn);
+	db_close(db);
+	db->on_notice = target->on_notice;
+	db->ctx = target->ctx;
+	if (!options) {
+		db_fail(db, DB_PRIVATE, error ? error : "out of memory");
+		PQfreemem(error);
+		return false;
+	}
+	opened = choose(db, target, options) && set_up(db);
+	PQconninfoFree(options);
+	if (!opened) {
+		PQfinish(db->conn);
+		db->conn = NULL;
+	}
+	return opened;
+}
+
+void db_close(struct db *db)
+{
+	for (size_t i = 0; i <= STATEMENT_COUNT; i++)
+		db_end(&db->rows[i]);
+	PQfinish(db->conn);
+	*db = (struct db){ 0 };
+}
+
+/* ---- durability ---- */
+
+bool db_check_durability(struct db *db, bool standby, char *why, size_t n)
+{
+	struct db_rows *q = &db->rows[STATEMENT_COUNT];
+	const char *fault = NULL;
+
+	(void)snprintf(why, n, "%s", "");
+	if (pipeline_usable(db) &&
+	    pipeline_send(db,
+			  "SELECT current_setting('fsync')='on', current_setting('full_page_writes')='on',"
+			  " current_setting('synchronous_commit')<>'off', current_setting('synchronous_standby_names')<>''",
+			  (struct db_answer){ .what = DB_ROWS, .statement = STATEMENT_COUNT }) &&
+	    (db->in_transaction || pipeline_sync(db)))
+		(void)pipeline_drain(db); /* the error is noted */
+	if (!db_row(db, q))
+		fault = db->error;
+	else if (!db_u64(q, 0))
+		fault = "fsync is off: what is committed does not survive a power failure";
+	else if (!db_u64(q, 1))
+		fault = "full_page_writes is off: a power failure can damage what is committed";
+	else if (!db_u64(q, 2))
+		fault = "synchronous_commit is off: what is committed does not survive a crash";
+	else if (standby && !db_u64(q, 3))
+		fault = "synchronous_standby_names is empty: what is committed is on one machine only";
+	db_end(q);
+	if (fault)
+		(void)snprintf(why, n, "%s", fault);
+	return fault == NULL;
+}

@@ -1,0 +1,149 @@
+/* db.h - PostgreSQL as the rest of the store sees it: the interface of sqlite/db.h on libpq, in pipeline mode. The first error
+ * sticks: from then on every call does nothing and gives no rows, so an operation reads straight down and the batch looks at
+ * db_error() once, at its end, and rolls back. What is sent without waiting can fail later: db_commit() waits for all of it.
+ * One thread uses a struct db, and it waits in poll(2), each time with a limit. */
+#ifndef POSTHOUSE_STORE_DB_H
+#define POSTHOUSE_STORE_DB_H
+
+#include "posthouse/arena.h"
+
+#include <libpq-fe.h>
+
+enum statement {
+#define STATEMENT(name, sql) Q_##name,
+#include <statements.def> /* in brackets: a test has its own, in a folder that comes first */
+#undef STATEMENT
+	STATEMENT_COUNT
+};
+
+/* FULL: the server's disk. AWAY: the connection is closed, or this server cannot be used; nothing is known of a COMMIT that was
+ * not answered. PRIVATE: concerns only this operation. */
+enum db_error { DB_WELL, DB_FULL, DB_AWAY, DB_PRIVATE };
+
+/* The rows of a statement: freed by db_end(), at the last row, or when the statement is next used. */
+struct db_rows {
+	PGresult *result; /* NULL: no more rows */
+	int row;          /* the current one; -1 before the first */
+};
+
+/* What was sent and has not been answered. */
+struct db_answer {
+	enum { DB_PREPARED, DB_RAN, DB_ROWS, DB_BEGUN, DB_COMMITTED, DB_ROLLED_BACK, DB_SYNC } what;
+	unsigned statement;
+	size_t bytes;
+};
+
+enum { DB_ANSWERS_MAX = 1000 };
+
+/* Called for each notice of the server; `severity` is not translated: WARNING, NOTICE and so on. */
+typedef void (*db_notice_fn)(void *ctx, const char *severity, const char *text);
+
+/* It starts as { 0 } and must not move while it is open. */
+struct db {
+	PGconn *conn;       /* NULL: not open, or lost */
+	enum db_error kind; /* first error since db_forget_error() */
+	char sqlstate[6];   /* of that error; empty when libpq or this module found it */
+	char error[256];
+	uint32_t timeline; /* of the server that db_open() chose */
+	bool in_transaction;
+	bool unsynced; /* something was sent since the last sync, so the state of the transaction is not known */
+	bool committing;
+	bool commit_warned; /* a WARNING came with the answer to COMMIT */
+	size_t changes;     /* of the last db_run() that was answered */
+	db_notice_fn on_notice;
+	void *ctx;
+	bool prepared[STATEMENT_COUNT];           /* or its preparation is on its way */
+	struct db_rows rows[STATEMENT_COUNT + 1]; /* the last one is for questions of this folder */
+	struct db_answer answers[DB_ANSWERS_MAX]; /* a ring, in the order sent */
+	size_t first_answer, answers_n, answers_bytes;
+	size_t unflushed_n, unflushed_bytes; /* sent since the server was last asked to send what it has */
+};
+
+/* A value for a parameter, bound in the order given, and copied. The first use of a statement fixes the types: INT is int8, TEXT
+ * text, BLOB bytea; for a NULL the server infers one. A NUL in a TEXT becomes a space. */
+struct db_value {
+	enum { DB_INT, DB_TEXT, DB_BLOB, DB_NULL } kind;
+	uint64_t u64;
+	struct str str;
+};
+static inline struct db_value INT(uint64_t v) {
+	return (struct db_value){ .kind = DB_INT, .u64 = v };
+} static inline struct db_value TEXT(struct str v) {
+	return (struct db_value){ .kind = DB_TEXT, .str = v };
+} static inline struct db_value BLOB(struct str v) {
+	return (struct db_value){ .kind = DB_BLOB, .str = v };
+}
+
+/* Bind, wait, and give the rows for db_row(); NULL after an error. One walk per statement at a time. */
+#define db_query(db, statement, ...)                                                                                             \
+	db_query_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                      \
+			sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
+struct db_rows *
+db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
+
+/* Bind and send; inside a transaction it does not wait, so an error can show later. False after an error. */
+#define db_run(db, statement, ...)                                                                                               \
+	db_run_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                        \
+		      sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
+bool db_run_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
+
+/* The next row; at the end, or after an error, false and the rows are freed. A walk that ends earlier calls db_end(). */
+bool db_row(struct db *db, struct db_rows *q);
+void db_end(struct db_rows *q);
+
+/* Columns of the row; views live until the rows are freed, the `keep` form copies. A number is an integer of any size or a bool
+ * (not numeric, which is what sum() of int8 gives: cast it); a NULL is 0, or empty. */
+uint64_t db_u64(struct db_rows *q, int column);
+struct str db_str(struct db_rows *q, int column);
+struct str db_keep(struct arena *a, struct db_rows *q, int column);
+bool db_is_null(struct db_rows *q, int column);
+
+/* The number in the first column of the first row, which ends the walk; 0 when there is no row, or after an error. */
+uint64_t db_number(struct db *db, struct db_rows *q);
+/* The numbers in the first columns of the first row, which ends the walk, at these pointers to uint64_t. False when there is no
+ * row, or after an error. */
+#define db_numbers(db, q, ...)                                                                                                   \
+	db_read_numbers((db), (q), (uint64_t *const[]){ __VA_ARGS__ },                                                           \
+			sizeof((uint64_t *const[]){ __VA_ARGS__ }) / sizeof(uint64_t *))
+bool db_read_numbers(struct db *db, struct db_rows *q, uint64_t *const *out, size_t n);
+bool db_exists(struct db *db, struct db_rows *q); /* is there a row? This ends the walk as well */
+
+/* Rows that the last db_run() or db_query() changed, or gave when it is a SELECT; waits for its answer. 0 after an error. */
+size_t db_changes(struct db *db);
+
+/* A transaction. Without one each statement is a transaction of its own, and db_run() waits too.
+ * Commit waits for all; false: not committed, except when the error is DB_AWAY, after which nobody knows.
+ * Rollback leaves the error standing; then db_forget_error() makes the connection usable, except when it is lost. */
+bool db_begin(struct db *db);
+bool db_commit(struct db *db);
+void db_rollback(struct db *db);
+
+/* Run a script of fixed SQL, as long as it takes up to ten minutes. False after an error. */
+bool db_script(struct db *db, const char *sql);
+
+/* Forget the error; the transaction must have been rolled back. The next call on a lost connection gives DB_AWAY again. */
+void db_forget_error(struct db *db);
+enum db_error db_error(const struct db *db);
+/* Set the error, unless there is one: for what only the caller can see, such as a fence without a row. */
+void db_fail(struct db *db, enum db_error kind, const char *why);
+
+struct db_target {
+	const char
+		*connection; /* words key=value or a URI, as libpq reads them; several hosts, each with its port, are all asked */
+	struct str password; /* empty: none; copied into libpq only */
+	const char *application_name; /* posthouse/NUMBER/EPOCH */
+	uint32_t timeline_seen;       /* a server on an older timeline is refused; 0: any */
+	db_notice_fn on_notice;       /* NULL: notices are dropped */
+	void *ctx;
+};
+
+/* Choose a server and open: of those that answer within 2 s each and are not standbys the one on the newest timeline, which is
+ * then in db->timeline. False after an error: DB_PRIVATE when only the administrator can help (the words of the connection, the
+ * database's encoding), else DB_AWAY. `db` is open no longer in any case. Names are resolved by libpq, which blocks the thread. */
+bool db_open(struct db *db, const struct db_target *target);
+void db_close(struct db *db);
+
+/* Does the server keep what it has committed? When not, false and `why`; `standby`: also on a second machine. */
+bool db_check_durability(struct db *db, bool standby, char *why, size_t n);
+
+#endif
