@@ -285,7 +285,6 @@ bool db_open(struct db *db, const struct db_target *target)
 	PQconninfoOption *options = PQconninfoParse(target->connection, &error);
 	bool opened;
 
-	assert(!db->conn);
 	db_close(db);
 	db->on_notice = target->on_notice;
 	db->ctx = target->ctx;

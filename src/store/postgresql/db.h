@@ -138,8 +138,9 @@ struct db_target {
 };
 
 /* Choose a server and open: of those that answer within 2 s each and are not standbys the one on the newest timeline, which is
- * then in db->timeline. False after an error: DB_PRIVATE when only the administrator can help (the words of the connection, the
- * database's encoding), else DB_AWAY. `db` is open no longer in any case. Names are resolved by libpq, which blocks the thread. */
+ * then in db->timeline. False after an error, and it is not open: DB_PRIVATE when only the administrator can help (the words of
+ * the connection, the database's encoding), else DB_AWAY. It is closed first, if need be. libpq resolves names, which blocks
+ * the thread. */
 bool db_open(struct db *db, const struct db_target *target);
 void db_close(struct db *db);
 

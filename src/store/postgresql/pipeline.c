@@ -58,7 +58,8 @@ bool pipeline_usable(struct db *db)
 	return db->kind == DB_WELL;
 }
 
-/* Which kind is an error of the server? 08P01 is a statement that does not fit its parameters, as long as the connection lives. */
+/* Which kind is an error of the server? 08P01 is a statement that does not fit its parameters, as long as the connection is
+ * there. */
 static enum db_error kind_of(struct str sqlstate)
 {
 	if (str_eq(sqlstate, S("53100")))

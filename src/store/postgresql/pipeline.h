@@ -4,7 +4,8 @@
 
 #include "db.h"
 
-/* Wait until PQgetResult() does not block, and send meanwhile. NULL, or why not: the limit has passed or the connection is gone. */
+/* Wait until PQgetResult() does not block, and send meanwhile. NULL, or why not: the limit has passed, or the connection is
+ * gone. */
 const char *pipeline_wait(PGconn *conn, uint64_t end_ms);
 
 /* Is there a connection, and no error? Notes that it is lost. */

@@ -165,12 +165,19 @@ const char *cluster_sql(const char *connection, const char *sql)
 
 const char *cluster_database(const char *name)
 {
-	char sql[200];
+	char sql[300];
 
-	(void)snprintf(sql, sizeof(sql), "DROP DATABASE IF EXISTS %s WITH (FORCE)", name);
-	(void)cluster_sql(cluster_start(), sql); /* gives no value */
-	(void)snprintf(sql, sizeof(sql), "CREATE DATABASE %s TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'", name);
-	(void)cluster_sql(postgres, sql); /* as above */
+	(void)cluster_start(); /* it is not NULL: a program that has no server has ended */
 	(void)snprintf(database, sizeof(database), "host=%s port=5432 user=postgres dbname=%s", directory, name);
+	(void)snprintf(sql, sizeof(sql), "SELECT 1 FROM pg_database WHERE datname='%s'", name);
+	if (strcmp(cluster_sql(postgres, sql), "1") == 0) { /* emptying is ten times as fast as making */
+		(void)cluster_sql(database, "SELECT count(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity"
+					    " WHERE datname=current_database() AND pid<>pg_backend_pid()");
+		(void)cluster_sql(database, "SET client_min_messages=warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+		return database;
+	}
+	(void)snprintf(sql, sizeof(sql),
+		       "CREATE DATABASE %s TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C' STRATEGY file_copy", name);
+	(void)cluster_sql(postgres, sql);
 	return database;
 }

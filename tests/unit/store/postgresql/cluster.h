@@ -12,7 +12,7 @@ void cluster_stop(void);
 /* The directory of its socket. */
 const char *cluster_directory(void);
 
-/* Make an empty database as the store wants it, in place of one with this name: the words to connect to it, valid until the next
+/* Make an empty database as the store wants it, or empty the one with this name and close what is connected to it: the words to connect to it, valid until the next
  * call. */
 const char *cluster_database(const char *name);
 

@@ -1,0 +1,240 @@
+/* test_connection.c - COMMIT without an answer, servers that go away, and the choice of one. */
+#include "cluster.h"
+#include "fixture.h"
+
+#include <poll.h>
+#include <stdio.h>
+
+/* ---- COMMIT ---- */
+
+static void a_failed_transaction_does_not_commit(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(db_begin(&f->db));
+	assert_true(db_run(&f->db, Q_put, INT(1), TEXT(S("a")), BLOB(S(""))));
+	assert_true(db_script(&f->db, "INSERT INTO thing VALUES(2); INSERT INTO thing VALUES(3)")); /* inside the transaction */
+	assert_int_equal(rows(f, "thing"), 0);
+	assert_false(db_script(&f->db, "SELECT 1/0"));
+	db_forget_error(&f->db); /* too early: the server knows better */
+	assert_false(db_commit(&f->db));
+	assert_error(f, DB_PRIVATE, "");
+	db_rollback(&f->db);
+	db_forget_error(&f->db);
+	assert_int_equal(rows(f, "thing"), 0);
+
+	assert_true(db_begin(&f->db));
+	assert_true(db_run(&f->db, Q_put_refused, INT(1))); /* by a trigger at COMMIT */
+	assert_false(db_commit(&f->db));
+	assert_error(f, DB_PRIVATE, "P0001");
+	db_rollback(&f->db);
+	db_forget_error(&f->db);
+	assert_true(db_begin(&f->db));
+	assert_true(db_run(&f->db, Q_put, INT(1), TEXT(S("a")), BLOB(S(""))));
+	assert_true(db_commit(&f->db));
+	assert_int_equal(rows(f, "thing"), 1);
+	assert_int_equal(rows(f, "refused"), 0);
+}
+
+static void a_warning_at_commit_is_as_good_as_no_answer(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(db_begin(&f->db));
+	assert_true(db_run(&f->db, Q_put, INT(1), TEXT(S("a")), BLOB(S(""))));
+	assert_true(db_run(&f->db, Q_warn)); /* the last before COMMIT warns, which is not COMMIT's */
+	assert_true(db_commit(&f->db));
+	assert_string_equal(f->notice, "WARNING warned");
+
+	assert_true(db_begin(&f->db));
+	assert_true(db_run(&f->db, Q_put_warned, INT(1)));
+	assert_false(db_commit(&f->db));
+	assert_string_equal(f->notice, "WARNING late");
+	assert_error(f, DB_AWAY, "");
+	assert_null(f->db.conn);
+}
+
+static void no_answer_to_commit_is_unknown(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before;
+
+	assert_true(db_begin(&f->db));
+	assert_true(db_run(&f->db, Q_put, INT(1), TEXT(S("a")), BLOB(S(""))));
+	assert_int_equal(db_changes(&f->db), 1);
+	impatient = true;
+	before = skipped_ms;
+	assert_false(db_commit(&f->db));
+	assert_true(skipped_ms - before > 9000 && skipped_ms - before <= 10000);
+	assert_error(f, DB_AWAY, "");
+	assert_null(f->db.conn);
+	db_rollback(&f->db);
+	assert_error(f, DB_AWAY, "");
+}
+
+/* ---- servers ---- */
+
+static void a_killed_backend_is_away(void **state)
+{
+	struct fixture *f = *state;
+	char sql[100];
+
+	for (int idle = 0; idle < 2; idle++) {
+		reopen(f);
+		assert_true(db_begin(&f->db));
+		if (!idle)
+			assert_true(db_run(&f->db, Q_put, INT(1), TEXT(S("a")), BLOB(S(""))));
+		assert_true(idle || db_changes(&f->db) == 1);
+		(void)snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, 60000)", PQbackendPID(f->db.conn));
+		assert_string_equal(cluster_sql(f->connection, sql), "t");
+		(void)db_run(&f->db, Q_put, INT(2), TEXT(S("a")), BLOB(S(""))); /* can notice it, or not yet */
+		assert_false(db_commit(&f->db));
+		if (db_error(&f->db) != DB_AWAY)
+			fail_msg("%s", f->db.error);
+		db_rollback(&f->db);
+		db_forget_error(&f->db);
+		assert_null(db_query(&f->db, Q_count));
+		assert_error(f, DB_AWAY, "");
+	}
+	assert_int_equal(rows(f, "thing"), 0);
+}
+
+static void a_stopped_server_is_away(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(db_run(&f->db, Q_put, INT(1), TEXT(S("a")), BLOB(S(""))));
+	cluster_stop();
+	assert_null(db_query(&f->db, Q_count));
+	assert_int_equal(db_error(&f->db), DB_AWAY);
+	db_close(&f->db);
+	assert_false(open_with(f, f->connection, 0));
+	assert_error(f, DB_AWAY, "");
+	assert_non_null(cluster_start());
+	reopen(f);
+	assert_int_equal(db_number(&f->db, db_query(&f->db, Q_count)), 1);
+}
+
+static void a_server_is_chosen(void **state)
+{
+	struct fixture *f = *state;
+	const char *there = cluster_directory();
+	char words[400];
+
+	assert_int_equal(f->db.timeline, 1);
+	(void)snprintf(words, sizeof(words),
+		       "host=/nonexistent,%s,%s port=5432,5432,1 user=postgres dbname=test "
+		       "target_session_attrs=read-only",
+		       there, there);
+	db_close(&f->db);
+	assert_true(open_with(f, words, 1));
+	assert_int_equal(f->db.timeline, 1);
+	db_close(&f->db);
+	assert_false(open_with(f, words, 2));
+	assert_error(f, DB_AWAY, "");
+	assert_non_null(strstr(f->db.error, "it is on timeline 1, and 2 was seen"));
+	assert_non_null(strstr(f->db.error, "/nonexistent"));
+	(void)snprintf(words, sizeof(words), "host=%s,%s,%s port=5432,5433", there, there, there);
+	assert_false(open_with(f, words, 0));
+	assert_error(f, DB_PRIVATE, "");
+	assert_false(open_with(f, "hots=db1", 0));
+	assert_error(f, DB_PRIVATE, "");
+}
+
+static void another_encoding_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	char words[200];
+
+	(void)cluster_sql(cluster_start(), "DROP DATABASE IF EXISTS other"); /* gives no value */
+	(void)cluster_sql(cluster_start(), "CREATE DATABASE other TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'"); /* as above */
+	(void)snprintf(words, sizeof(words), "host=%s user=postgres dbname=other", cluster_directory());
+	db_close(&f->db);
+	assert_false(open_with(f, words, 0));
+	assert_error(f, DB_PRIVATE, "");
+	assert_non_null(strstr(f->db.error, "UTF8"));
+	assert_non_null(strstr(f->db.error, "CREATE DATABASE \"other\" TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"));
+	assert_null(f->db.conn);
+}
+
+static void assert_setting(struct fixture *f, const char *name, const char *value)
+{
+	struct db_rows *q = db_query(&f->db, Q_setting, TEXT(str_of(name)));
+
+	assert_true(db_row(&f->db, q));
+	assert_str(db_str(q, 0), str_of(value));
+	db_end(q);
+}
+
+/* Wait until a new session has a setting that was changed for all. */
+static void change_setting(struct fixture *f, const char *change, const char *show, const char *value)
+{
+	(void)cluster_sql(f->connection, change);                    /* gives no value */
+	(void)cluster_sql(f->connection, "SELECT pg_reload_conf()"); /* true */
+	while (strcmp(cluster_sql(f->connection, show), value) != 0)
+		(void)poll(NULL, 0, 10);
+	reopen(f);
+}
+
+static void a_session_is_durable(void **state)
+{
+	struct fixture *f = *state;
+	char why[200];
+
+	assert_setting(f, "synchronous_commit", "on");
+	assert_setting(f, "application_name", "posthouse/3/7");
+	assert_setting(f, "client_encoding", "SQL_ASCII");
+	assert_setting(f, "client_min_messages", "warning");
+	assert_setting(f, "lock_timeout", "10s");
+	/* The server of the tests runs without fsync. */
+	assert_false(db_check_durability(&f->db, false, why, sizeof(why)));
+	assert_non_null(strstr(why, "fsync is off"));
+	assert_int_equal(db_error(&f->db), DB_WELL);
+	assert_true(db_begin(&f->db));
+	assert_false(db_check_durability(&f->db, true, why, sizeof(why)));
+	assert_true(db_commit(&f->db));
+}
+
+static void the_settings_of_the_server_are_checked(void **state)
+{
+	struct fixture *f = *state;
+	char why[200];
+
+	cluster_stop();
+	assert_non_null(cluster_start_durable());
+	reopen(f);
+	assert_true(db_check_durability(&f->db, false, why, sizeof(why)));
+	assert_string_equal(why, "");
+	assert_false(db_check_durability(&f->db, true, why, sizeof(why)));
+	assert_non_null(strstr(why, "synchronous_standby_names is empty"));
+	change_setting(f, "ALTER SYSTEM SET full_page_writes=off", "SHOW full_page_writes", "off");
+	assert_false(db_check_durability(&f->db, false, why, sizeof(why)));
+	assert_non_null(strstr(why, "full_page_writes is off"));
+	change_setting(f, "ALTER SYSTEM RESET full_page_writes", "SHOW full_page_writes", "on");
+	assert_true(db_run(&f->db, Q_put, INT(1), TEXT(S("a")), BLOB(S(""))));
+	cluster_stop();
+	assert_false(db_check_durability(&f->db, false, why, sizeof(why)));
+	assert_int_equal(db_error(&f->db), DB_AWAY);
+	assert_true(strlen(why) > 0);
+	assert_non_null(cluster_start());
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(a_failed_transaction_does_not_commit),
+		CASE(a_warning_at_commit_is_as_good_as_no_answer),
+		CASE(no_answer_to_commit_is_unknown),
+		CASE(a_killed_backend_is_away),
+		CASE(a_stopped_server_is_away),
+		CASE(a_server_is_chosen),
+		CASE(another_encoding_is_refused),
+		CASE(a_session_is_durable),
+		CASE(the_settings_of_the_server_are_checked),
+	};
+
+	if (!cluster_start())
+		return 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
