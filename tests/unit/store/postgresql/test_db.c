@@ -111,9 +111,10 @@ static void large_values_do_not_block(void **state)
 		assert_true(db_run(&f->db, Q_echo, BLOB(str_make(large, n))));
 	for (unsigned i = 0; i < 20000; i++)
 		assert_true(db_run(&f->db, Q_put, INT(i), TEXT(S("name")), BLOB(S("bytes"))));
-	assert_true(db_run(&f->db, Q_echo, BLOB(str_make(large, n))));
+	for (unsigned i = 20000; i < 20030; i++) /* their answers are so small that the server would keep them */
+		assert_true(db_run(&f->db, Q_put, INT(i), TEXT(S("name")), BLOB(str_make(large, n))));
 	assert_true(db_commit(&f->db));
-	assert_int_equal(rows(f, "thing"), 20000);
+	assert_int_equal(rows(f, "thing"), 20030);
 }
 
 /* ---- errors ---- */
