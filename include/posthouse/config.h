@@ -8,6 +8,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/buf.h"
+#include "posthouse/config_store.h"
 #include "posthouse/mail.h"
 #include "posthouse/tls_policy.h"
 #include "posthouse/verdict.h"
@@ -257,17 +258,15 @@ struct config {
 	size_t secret_files_n, secret_files_capacity;
 	struct str_list gateways; /* default gateways of this machine, found by the loader */
 	struct str hostname, postmaster, state_dir, run_as, control, metrics;
-	unsigned sandbox;         /* enum sandbox */
-	struct str report_sender; /* address of reports and notifications; "": mailer-daemon@ a domain that has a key */
+	unsigned sandbox, tls_minimum; /* enum sandbox, enum tls_version */
+	struct str report_sender;      /* address of reports and notifications; "": mailer-daemon@ a domain that has a key */
 	uint64_t shutdown_grace_ms;
 	struct cfg_listen *listen;
 	size_t listen_n;
 	struct cfg_certificate *certificates;
 	size_t certificates_n;
-	unsigned tls_minimum; /* enum tls_version */
-	struct str
-		tls_ticket_secret; /* TLS_TICKET_SECRET bytes of net.h, made at each load: all submission processes share them */
-	struct str ticket_secret;  /* of the tickets of sessions, for queue alone; master keeps it over reloads */
+	struct str tls_ticket_secret; /* TLS_TICKET_SECRET bytes of net.h, made at each load, of all submission processes */
+	struct str ticket_secret;     /* of the tickets of sessions, for queue alone; master keeps it over reloads */
 	struct cfg_auth auth;
 	struct cfg_senders *senders;
 	size_t senders_n;
@@ -295,6 +294,7 @@ struct config {
 	struct {
 		struct str ca, ca_pem; /* path of a PEM bundle, empty = the system's; its content */
 	} https;
+	struct cfg_store store;
 	struct cfg_tls_report tls_report;
 	struct {
 		bool daily;

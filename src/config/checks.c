@@ -199,4 +199,5 @@ void checks_run(struct loader *l)
 	check_delivery(l);
 	check_doctor(l);
 	check_tls_report(l);
+	store_keys_check(l);
 }

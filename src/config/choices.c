@@ -58,6 +58,8 @@ const struct choice bare_newline_choices[] = { { "normalize", BARE_NEWLINE_NORMA
 const struct choice sign_state_choices[] = {
 	{ "active", SIGN_ACTIVE }, { "pending", SIGN_PENDING }, { "retired", SIGN_RETIRED }, { NULL }
 };
+const struct choice engine_choices[] = { { "sqlite", ENGINE_SQLITE }, { "postgresql", ENGINE_POSTGRESQL }, { NULL } };
+const struct choice durability_choices[] = { { "standby", DURABILITY_STANDBY }, { "local", DURABILITY_LOCAL }, { NULL } };
 const struct choice dkim_choices[] = {
 	{ "(no key)", 0 }, { "rsa-sha256", DKIM_RSA_SHA256 }, { "ed25519-sha256", DKIM_ED25519_SHA256 }, { NULL }
 };

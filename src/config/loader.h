@@ -123,6 +123,9 @@ bool secret_note(struct loader *l, struct str path, unsigned mode);
 /* The line that the file of KEY_file holds, with `before` in front, into *target; `shown` is KEY, as people write it. */
 void secret_file_load(struct loader *l, const config_setting_t *s, struct str shown, struct str before, struct str *target);
 
+/* Warn of a file that everybody can read, when the password `s` is in it (NULL: it is in none). */
+void secret_place_check(struct loader *l, const config_setting_t *s, const char *group);
+
 /* A group of any keys into an array of "name=value". */
 void options_load(struct loader *l, const config_setting_t *s, const struct key *k, void *base);
 
@@ -159,6 +162,14 @@ void routes_check(struct loader *l);
 
 /* ---- tls_demands.c: what the TLS of the servers of domains must be; after routes_check() ---- */
 void tls_check(struct loader *l);
+
+/* ---- store.c: what keeps the queue, and the connection to a database ---- */
+void store_keys_check(struct loader *l);
+/* Take the next word KEY=VALUE off the front of a connection, as libpq reads them; the value is in `a`. False: there is none left
+ * (*why_out NULL), or it is none: why. */
+bool database_word_read(struct arena *a, struct str *rest, struct str *key_out, struct str *value_out, const char **why_out);
+/* What is wrong with a connection; "": nothing. */
+struct str database_judge(struct arena *a, struct str text, bool i_know);
 
 /* ---- keys.c: files with keys and certificates; the only place that knows OpenSSL ---- */
 void keys_load(struct loader *l);

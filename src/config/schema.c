@@ -399,6 +399,8 @@ const struct key config_keys[] = {
 	  .example = "/etc/posthouse/ca.pem" },
 	{ "https.ca_pem", CFG_TEXT, AT(https.ca_pem), NULL, NO_BOUNDS, FETCH, RELOADABLE | FILLED, "" },
 
+#include "schema_store.def"
+
 #include "schema_tls_report.def"
 
 #include "schema_doctor.def"

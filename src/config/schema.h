@@ -103,7 +103,8 @@ extern const struct choice listen_tls_choices[], upstream_tls_choices[], tls_req
 	delivery_tls_choices[], tls_version_choices[], mechanism_choices[], upstream_mechanism_choices[], avoid_choices[],
 	backend_choices[], over_choices[], breaker_choices[], user_over_choices[], user_breaker_choices[],
 	oauth_provider_choices[], oauth_grant_choices[], profile_choices[], device_tls_choices[], sandbox_choices[],
-	log_format_choices[], log_level_choices[], bare_newline_choices[], dkim_choices[], sign_state_choices[];
+	log_format_choices[], log_level_choices[], bare_newline_choices[], dkim_choices[], sign_state_choices[], engine_choices[],
+	durability_choices[];
 
 /* ---- text.c: formats ---- */
 extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,

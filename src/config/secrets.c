@@ -4,6 +4,7 @@
 #include "posthouse/secret.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
 
 #define SECRET_MAX 65536
 
@@ -48,6 +49,20 @@ void secret_file_load(struct loader *l, const config_setting_t *s, struct str sh
 	if (!why && secret_note(l, path, mode))
 		warning(l, s, "%.*s_file: everybody can read %.*s; expected mode 0600", STR_ARG(shown), STR_ARG(path));
 	buf_wipe(&b);
+}
+
+void secret_place_check(struct loader *l, const config_setting_t *s, const char *group)
+{
+	struct source_run where;
+	struct stat st;
+
+	if (!is_given(s))
+		return;
+	where = source_of(l, (unsigned)config_setting_source_line(s));
+	if (where.layer == LAYER_FILES && stat(arena_cstr(l->arena, where.file), &st) == 0 &&
+	    secret_note(l, where.file, st.st_mode))
+		warning(l, s, "%s: everybody can read this file and the password in it; expected mode 0600, or password_file",
+			group);
 }
 
 /* The name that the option has for Cyrus: NAME_file is NAME. */

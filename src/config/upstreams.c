@@ -4,8 +4,6 @@
 
 #include "posthouse/sasl.h"
 
-#include <sys/stat.h>
-
 bool upstream_has(struct loader *l, size_t i, const char *key)
 {
 	return is_given(setting_exact(l, "upstreams.[%zu].%s", i, key));
@@ -159,22 +157,6 @@ static void check_from(struct loader *l, size_t i)
 			"upstreams: from_address is not used without rewrite_from = true");
 }
 
-/* A user who can read the file can read the passwords in it. */
-static void check_file_mode(struct loader *l, size_t i)
-{
-	const config_setting_t *s = setting_near(l, "upstreams.[%zu].password", i);
-	struct source_run where;
-	struct stat st;
-
-	if (!s || !config_setting_name(s) || strcmp(config_setting_name(s), "password") != 0)
-		return;
-	where = source_of(l, (unsigned)config_setting_source_line(s));
-	if (where.layer == LAYER_FILES && stat(arena_cstr(l->arena, where.file), &st) == 0 &&
-	    secret_note(l, where.file, st.st_mode))
-		warning(l, s,
-			"upstreams: everybody can read this file and the password in it; expected mode 0600, or password_file");
-}
-
 void upstreams_check(struct loader *l)
 {
 	for (size_t i = 0; i < l->config->upstreams_n; i++) {
@@ -193,6 +175,6 @@ void upstreams_check(struct loader *l)
 		check_mechanisms(l, i);
 		check_port(l, i);
 		check_trust(l, i);
-		check_file_mode(l, i);
+		secret_place_check(l, setting_exact(l, "upstreams.[%zu].password", i), "upstreams");
 	}
 }

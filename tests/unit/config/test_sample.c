@@ -184,6 +184,7 @@ static int open_sample(void **state)
 	fixture_write("fullchain.pem", text, 0644);
 	fixture_write("isp-ca.pem", text, 0644);
 	fixture_write("bank-ca.pem", text, 0644);
+	fixture_write("database-ca.pem", text, 0644);
 	fixture_write("client.pem", text, 0644);
 	fixture_write("root.key", ". 86400 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n",
 		      0644);
@@ -193,6 +194,7 @@ static int open_sample(void **state)
 	fixture_write("client.key", text, 0600);
 	free(text);
 	fixture_write("isp.password", "s3cret-of-the-upstream\n", 0600);
+	fixture_write("database.password", "s3cret-of-the-database\n", 0600);
 	fixture_write("google.secret", "a secret of the application\n", 0600);
 	fixture_write("spamhaus.key", "abcd1234\n", 0600);
 	fixture_write("refresh.token", "a refresh token\n", 0600);

@@ -25,7 +25,9 @@ static const char full[] =
 	"              { name = \"tok\"; host = \"smtp.tok.example\"; login = \"me@tok.example\"; oauth = { provider = \"google\"; "
 	"client_id = \"a-client\"; client_secret = \"a-client-secret\"; refresh_token = \"a-refresh-token\"; }; } );\n"
 	"routes = ( { senders = [ \"@routed.example\" ]; users = [ \"web\" ]; via = [ \"mx\", \"isp\" ]; }, { via = [ \"isp\" ]; } );\n"
-	"queue = { retry = [ \"1s\", \"2s\", \"3s\" ]; }; delivery = { ipv6 = false; resolver = \"127.0.0.1@5353\"; source = [ \"127.0.0.9\" ]; }; log = { level = \"debug\"; };\n";
+	"queue = { retry = [ \"1s\", \"2s\", \"3s\" ]; }; delivery = { ipv6 = false; resolver = \"127.0.0.1@5353\"; source = [ \"127.0.0.9\" ]; }; log = { level = \"debug\"; };\n"
+	"store = { engine = \"postgresql\"; connection = \"host=/run/socket-of-the-database dbname=mail user=posthouse\";\n"
+	"          password_file = \"database.password\"; durability = \"local\"; patience = \"50s\"; };\n";
 
 static struct config *whole;
 
@@ -33,6 +35,7 @@ static int load(void **state)
 {
 	if (fixture_open(state) != 0)
 		return -1;
+	fixture_write("database.password", "s3cret-of-the-database\n", 0600);
 	whole = fixture_good(full);
 	return 0;
 }
@@ -81,6 +84,8 @@ static void secrets(void **state)
 		{ "our certificate there", middle(whole->upstreams[0].certificate_pem), 1u << ROLE_RELAY },
 		{ "its key", middle(whole->upstreams[0].certificate_key_pem), 1u << ROLE_VAULT },
 		{ "ticket key", str_head(whole->tls_ticket_secret, 40), 1u << ROLE_SUBMISSION },
+		{ "where the database is", S("/run/socket-of-the-database"), 1u << ROLE_QUEUE },
+		{ "password of the database", S("s3cret-of-the-database"), 1u << ROLE_QUEUE },
 		{ "key of session tickets", whole->ticket_secret, 1u << ROLE_QUEUE },
 		{ "Cyrus' options", S("open-sesame"), 1u << ROLE_LOGIN },
 		{ "rewritten", S("root@rewritten.example"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE },
@@ -212,6 +217,19 @@ static void others(void **state)
 	config_free(console);
 }
 
+/* What queue talks to the database with. */
+static void database(void **state)
+{
+	struct config *c = slice(ROLE_QUEUE);
+
+	assert_int_equal(c->store.engine, ENGINE_POSTGRESQL);
+	assert_int_equal(c->store.durability, DURABILITY_LOCAL);
+	assert_int_equal(c->store.node_timeout_ms, 20000);
+	assert_int_equal(c->store.patience_ms, 50000);
+	assert_true(str_eq(c->store.password, S("s3cret-of-the-database")));
+	config_free(c);
+}
+
 /* Any cut, any one changed byte: NULL, or a config that can be read; never more than the bytes justify. */
 static void damaged(void **state)
 {
@@ -256,7 +274,7 @@ static void bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(secrets), cmocka_unit_test(submission), cmocka_unit_test(others),
+		cmocka_unit_test(secrets), cmocka_unit_test(submission), cmocka_unit_test(others), cmocka_unit_test(database),
 		cmocka_unit_test(damaged), cmocka_unit_test(bounded),
 	};
 
