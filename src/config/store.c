@@ -177,11 +177,12 @@ static const char *expected_of(enum form form, struct str value)
 /* Each word by itself, into `values`, by the places of `words`; what there is none of stays empty. What is wrong, or "". */
 static struct str take_words(struct arena *a, struct str text, struct str *values)
 {
-	const char *why, *expected;
 	struct str key, value;
+	const char *why;
 
 	while (database_word_read(a, &text, &key, &value, &why)) {
 		const struct word *w = word_named(key);
+		const char *expected;
 
 		if (!w)
 			return arena_printf(a, "unknown key %.*s in it; posthouse.conf(5) names those that are allowed",
@@ -295,8 +296,8 @@ static void check_only_engine(struct loader *l)
 	}
 }
 
-/* Each node has submission.workers processes, and what all nodes may have at once is bounded by the database: the bound is
- * checked here when its constant is there. */
+/* Each node has submission.workers processes, and a cluster has room for fewer of them than one machine alone: the bound is
+ * to be checked here, once store.h has it. */
 void store_keys_check(struct loader *l)
 {
 	const struct cfg_store *c = &l->config->store;
@@ -314,6 +315,8 @@ void store_keys_check(struct loader *l)
 		      "\"host=/run/postgresql dbname=posthouse user=posthouse\"");
 		return;
 	}
+	if (c->connection.n == 0)
+		return; /* it was no text, which is a fault already */
 	wrong = database_judge(l->arena, c->connection, c->i_know);
 	if (wrong.n > 0)
 		fault(l, s, "store.connection: %.*s", STR_ARG(wrong));

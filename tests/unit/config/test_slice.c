@@ -274,8 +274,8 @@ static void bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(secrets), cmocka_unit_test(submission), cmocka_unit_test(others), cmocka_unit_test(database),
-		cmocka_unit_test(damaged), cmocka_unit_test(bounded),
+		cmocka_unit_test(secrets),  cmocka_unit_test(submission), cmocka_unit_test(others),
+		cmocka_unit_test(database), cmocka_unit_test(damaged),    cmocka_unit_test(bounded),
 	};
 
 	return cmocka_run_group_tests_name("config slice", tests, load, unload);

@@ -74,6 +74,8 @@ static void faults(void **state)
 		{ "engine = \"mysql\";", 5, "expected one of \"sqlite\", \"postgresql\"" },
 		{ "engine = \"postgresql\";", 5, "store: expected connection beside engine" },
 		{ "engine = \"postgresql\"; connection = \"\";", 5, "store: expected connection beside engine" },
+		{ "engine = \"postgresql\"; connection = \"host=/x\\tdbname=m\";", 5, "without control characters" },
+		{ "engine = \"postgresql\"; connection = 5;", 5, "expected a text" },
 		{ PG "durability = \"none\";", 5, "one of \"standby\", \"local\"" },
 		{ PG "node_timeout = \"10s\"; patience = \"50s\";", 5, NULL },
 		{ PG "node_timeout = \"9s\";", 5, "from \"10s\" to \"10m\"" },
