@@ -248,26 +248,44 @@ struct str database_judge(struct arena *a, struct str text, bool i_know)
 
 /* ---- the group ---- */
 
-/* libpq reads the files later, in queue; so this process can only check that they are there. */
-static void check_files(struct loader *l, struct str text)
+/* libpq reads the file later, in queue; so this process can only check that it is there. */
+static void check_file(struct loader *l, struct str key, struct str path)
 {
 	const config_setting_t *s = setting_near(l, "store.connection");
-	struct str key, path;
-	const char *why;
 	unsigned mode;
 	struct buf b;
+	const char *why = file_read(arena_cstr(l->arena, path), MIB, &b, &mode);
 
-	while (database_word_read(l->arena, &text, &key, &path, &why)) {
-		if (word_named(key)->form != PEM)
-			continue;
-		why = file_read(arena_cstr(l->arena, path), MIB, &b, &mode);
-		if (why)
-			fault(l, s, "store.connection: %.*s: %.*s cannot be read: %s", STR_ARG(key), STR_ARG(path), why);
-		else if (str_eq(key, S("sslkey")) && secret_note(l, path, mode))
-			warning(l, s, "store.connection: everybody can read the private key %.*s; expected mode 0600",
-				STR_ARG(path));
-		buf_wipe(&b);
+	if (why)
+		fault(l, s, "store.connection: %.*s: %.*s cannot be read: %s", STR_ARG(key), STR_ARG(path), why);
+	else if (str_eq(key, S("sslkey")) && secret_note(l, path, mode))
+		warning(l, s, "store.connection: everybody can read the private key %.*s; expected mode 0600", STR_ARG(path));
+	buf_wipe(&b);
+}
+
+/* What a good connection leads to, from texts that live as long as the configuration. */
+static void fill_in(struct loader *l, struct cfg_store *c)
+{
+	struct str rest = c->connection, key, value, part;
+	const char *why;
+
+	c->places.at = ARENA_ARRAY(l->arena, struct str, rest.n); /* no word has less than one byte */
+	c->ports.at = ARENA_ARRAY(l->arena, struct str, rest.n);
+	while (database_word_read(l->arena, &rest, &key, &value, &why)) {
+		enum form form = word_named(key)->form;
+
+		if (form == PEM) {
+			check_file(l, key, value);
+			c->places.at[c->places.n++] = value;
+		}
+		while ((form == HOSTS || form == PORTS) && str_split(&value, ',', &part))
+			if (form == PORTS)
+				c->ports.at[c->ports.n++] = part;
+			else if (str_starts(part, S("/")))
+				c->places.at[c->places.n++] = part;
 	}
+	if (c->ports.n == 0)
+		c->ports.at[c->ports.n++] = S("5432");
 }
 
 /* A key that says what holds anyway does no harm: a dump of the configuration has them all. */
@@ -300,7 +318,7 @@ static void check_only_engine(struct loader *l)
  * to be checked here, once store.h has it. */
 void store_keys_check(struct loader *l)
 {
-	const struct cfg_store *c = &l->config->store;
+	struct cfg_store *c = &l->config->store;
 	const config_setting_t *s = setting_near(l, "store.connection");
 	struct str wrong;
 
@@ -321,5 +339,5 @@ void store_keys_check(struct loader *l)
 	if (wrong.n > 0)
 		fault(l, s, "store.connection: %.*s", STR_ARG(wrong));
 	else
-		check_files(l, c->connection);
+		fill_in(l, c);
 }

@@ -226,6 +226,9 @@ static void database(void **state)
 	assert_int_equal(c->store.durability, DURABILITY_LOCAL);
 	assert_int_equal(c->store.node_timeout_ms, 20000);
 	assert_int_equal(c->store.patience_ms, 50000);
+	assert_int_equal(c->store.places.n, 1);
+	assert_true(str_eq(c->store.places.at[0], S("/run/socket-of-the-database")));
+	assert_true(str_eq(c->store.ports.at[0], S("5432")));
 	assert_true(str_eq(c->store.password, S("s3cret-of-the-database")));
 	config_free(c);
 }

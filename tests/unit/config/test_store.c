@@ -107,7 +107,8 @@ static void faults(void **state)
 	}
 }
 
-/* The files of a connection: read where they are, and the key is a secret. */
+/* The files of a connection: read where they are, and the key is a secret. With the directories of sockets they are what queue
+ * must be able to reach. */
 static void files(void **state)
 {
 	struct config_faults f;
@@ -116,13 +117,19 @@ static void files(void **state)
 
 	for (int i = 0; i < 2; i++) {
 		fixture_write("database.key", "key\n", i ? 0644 : 0600);
-		snprintf(text, sizeof text,
-			 BASICS
-			 "store = { engine = \"postgresql\"; connection = \"host=db1.example dbname=m user=u sslmode=verify-full "
-			 "sslrootcert=%s/chain.pem sslcert=%s/client.pem sslkey=%s/database.key\"; };",
-			 fixture_dir(), fixture_dir(), fixture_dir());
+		snprintf(
+			text, sizeof text,
+			BASICS
+			"store = { engine = \"postgresql\"; connection = \"host=db1.example,/run/pg port=1,2 dbname=m user=u sslmode=verify-full "
+			"sslrootcert=%s/chain.pem sslcert=%s/client.pem sslkey=%s/database.key\"; };",
+			fixture_dir(), fixture_dir(), fixture_dir());
 		c = fixture_load(text, &f);
 		assert_int_equal(f.n, i);
+		assert_int_equal(c->store.places.n, 4);
+		assert_true(str_eq(c->store.places.at[0], S("/run/pg")));
+		assert_true(str_ends(c->store.places.at[3], S("/database.key")));
+		assert_int_equal(c->store.ports.n, 2);
+		assert_true(str_eq(c->store.ports.at[1], S("2")));
 		assert_true(i == 0 || (f.at[0].warning && strstr(fixture_faults(&f), "everybody can read the private key")));
 		config_free(c);
 	}
