@@ -185,7 +185,7 @@ static bool recover_from_error(struct writer *w)
 	return !w->host.failed;
 }
 
-/* Until when an operation waits for a database that is away. A result can be tried again later; whoever administrates can repeat. */
+/* Until when an operation waits for a database that is away. A result is tried again later, an administrator can repeat. */
 static uint64_t patience_of(const struct writer *w, const struct op *op)
 {
 	return op->kind->rank == RANK_ACCEPT ? op->issued_at_ms + w->host.database->patience_ms : 0;

@@ -43,11 +43,11 @@ static bool add_message(struct engine *e, const struct accepted *m)
 	const struct db_value held = m->held.n ? TEXT(m->held) : (struct db_value){ .kind = DB_NULL };
 
 #define FIELD(type, name, stored, seen, most) , stored(m->envelope.name)
-	db_run(&e->db, Q_message_add, INT(m->id), INT(m->token), INT(m->kind), INT(m->parent), INT(m->received_at),
-	       INT(m->expires_at), INT(m->warn_at), TEXT(m->device), TEXT(m->origin), BLOB(m->prefix), INT(m->size),
-	       INT(m->header_size), INT(m->place), INT(m->recipients_n), held ENVELOPE_FIELDS(FIELD));
+	return db_run(&e->db, Q_message_add, INT(m->id), INT(m->token), INT(m->kind), INT(m->parent), INT(m->received_at),
+		      INT(m->expires_at), INT(m->warn_at), TEXT(m->device), TEXT(m->origin), BLOB(m->prefix), INT(m->size),
+		      INT(m->header_size), INT(m->place), INT(m->recipients_n), held ENVELOPE_FIELDS(FIELD)) &&
+	       db_changes(&e->db) == 1;
 #undef FIELD
-	return e->db.rc == SQLITE_OK && db_changes(&e->db) == 1;
 }
 
 /* Add the recipients, numbered from 1, due at once or at the time of release. Held recipients get their lane on release. */
@@ -91,6 +91,7 @@ struct verdict accept_message(struct engine *e, const struct accepted *m, bool r
 		if (v.class != OK)
 			return v;
 	}
+	message_room(e, m->id);
 	if (!add_message(e, m)) {
 		stored_before(e, m, &v);
 		return v;

@@ -1,5 +1,5 @@
 /* admin.c - selects messages for an administrator, and reads the rows of one message. */
-#include "search.h"
+#include "finding.h"
 
 #include "posthouse/clock.h"
 

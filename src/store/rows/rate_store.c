@@ -39,7 +39,7 @@ bool rate_store_open(struct engine *e, struct arena *a)
 	buf_init(&e->pruned_key, BUCKET_TEXT_MAX);
 	buf_init(&e->pruned_rule, BUCKET_TEXT_MAX);
 	buf_init(&e->pruned_login, BUCKET_TEXT_MAX);
-	return schema_value(&e->db, "SELECT value FROM meta WHERE key='known_key'", a, &hex) && parse_key(hex, &e->known_key);
+	return schema_meta(&e->db, S("known_key"), a, &hex) && parse_key(hex, &e->known_key);
 }
 
 void rate_store_close(struct engine *e)

@@ -56,8 +56,8 @@ struct engine {
 
 /* ==== what an engine provides ==== */
 
-/* schema.c: one value of a fixed query; false when there is none, or after an error. */
-bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out);
+/* schema.c: a value of the table meta; false when there is none, or after an error. */
+bool schema_meta(struct db *db, struct str key, struct arena *a, struct str *value_out);
 
 /* What beside the recipient's domain names a lane. */
 struct lane_key {
@@ -91,6 +91,9 @@ struct verdict large_check(struct engine *e, const struct accepted *m);
 void large_keep(struct engine *e, uint64_t id);
 void large_drop(struct engine *e, uint64_t id);
 bool large_read(struct engine *e, struct request *r, uint64_t size);
+
+/* Make a place for the rows of a message with this id. */
+void message_room(struct engine *e, uint64_t id);
 
 /* The index by which mail is found: a message was accepted; messages are gone. */
 void search_add(struct engine *e, uint64_t id);

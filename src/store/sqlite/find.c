@@ -22,20 +22,27 @@ enum phase {
 	PHASE_OLDER,
 };
 
+/* A walk by the index. */
+struct walk {
+	struct finding f;
+	struct search search;
+};
+
 static void enter(struct finding *f, enum phase phase)
 {
 	f->at = (struct find_place){ .phase = phase, .at = INT64_MAX, .position = BLOCK_MESSAGES };
 }
 
 /* The walk that has the fewest messages to read. */
-static enum phase first_phase(struct finding *f)
+static enum phase first_phase(struct walk *w)
 {
+	struct finding *f = &w->f;
 	unsigned states = f->m.find->states;
 
 	if (states && !(states & USUAL) &&
-	    (f->search.n == 0 || db_number(&f->e->db, db_query(&f->e->db, Q_unusual_count, INT(FEW_MESSAGES))) < FEW_MESSAGES))
+	    (w->search.n == 0 || db_number(&f->e->db, db_query(&f->e->db, Q_unusual_count, INT(FEW_MESSAGES))) < FEW_MESSAGES))
 		return PHASE_UNUSUAL;
-	if (states == WAITING && (f->search.n == 0 || f->e->counters.open_messages < FEW_MESSAGES))
+	if (states == WAITING && (w->search.n == 0 || f->e->counters.open_messages < FEW_MESSAGES))
 		return PHASE_OPEN;
 	return PHASE_UNSEARCHED;
 }
@@ -60,13 +67,14 @@ static bool walk_ids(struct finding *f, enum statement statement)
 }
 
 /* The candidates of one block, from f->at.position downwards. `ids`: bytes of a row. */
-static bool walk_block(struct finding *f, struct str ids)
+static bool walk_block(struct walk *w, struct str ids)
 {
+	struct finding *f = &w->f;
 	size_t n = ids.n / sizeof(uint64_t);
 	struct places places;
 
 	f->budget -= SEARCH_COST;
-	if (!block_search(f->e, f->at.at, n < BLOCK_MESSAGES ? n : BLOCK_MESSAGES, &f->search, &places))
+	if (!block_search(f->e, f->at.at, n < BLOCK_MESSAGES ? n : BLOCK_MESSAGES, &w->search, &places))
 		return true;
 	while (f->at.position > 0) {
 		uint64_t place = f->at.position - 1, id;
@@ -88,8 +96,9 @@ static bool is_outside(const struct finding *f, uint64_t first_at, uint64_t last
 	return (wanted->since && last_at < wanted->since) || (wanted->until && first_at >= wanted->until);
 }
 
-static bool walk_blocks(struct finding *f)
+static bool walk_blocks(struct walk *w)
 {
+	struct finding *f = &w->f;
 	struct db_rows *q = db_query(&f->e->db, Q_blocks, INT(f->at.at));
 
 	while (db_row(&f->e->db, q)) {
@@ -98,7 +107,7 @@ static bool walk_blocks(struct finding *f)
 		if (block != f->at.at)
 			f->at = (struct find_place){ .phase = PHASE_BLOCKS, .at = block, .position = BLOCK_MESSAGES };
 		f->budget -= BLOCK_COST;
-		if (f->budget <= 0 || (!is_outside(f, db_u64(q, 1), db_u64(q, 2)) && !walk_block(f, db_str(q, 3)))) {
+		if (f->budget <= 0 || (!is_outside(f, db_u64(q, 1), db_u64(q, 2)) && !walk_block(w, db_str(q, 3)))) {
 			db_end(q);
 			return false;
 		}
@@ -114,10 +123,12 @@ static bool older_can_fit(const struct finding *f)
 }
 
 /* On from f->at. At the end f->at.phase is PHASE_BEGIN. */
-static void search(struct finding *f)
+static void search(struct walk *w)
 {
+	struct finding *f = &w->f;
+
 	if (f->at.phase == PHASE_BEGIN)
-		enter(f, first_phase(f));
+		enter(f, first_phase(w));
 	if (f->at.phase == PHASE_UNUSUAL || f->at.phase == PHASE_OPEN) {
 		if (walk_ids(f, f->at.phase == PHASE_OPEN ? Q_open_before : Q_unusual_before))
 			f->at = (struct find_place){ 0 };
@@ -129,7 +140,7 @@ static void search(struct finding *f)
 		enter(f, PHASE_BLOCKS);
 	}
 	if (f->at.phase == PHASE_BLOCKS) {
-		if (!walk_blocks(f))
+		if (!walk_blocks(w))
 			return;
 		enter(f, PHASE_OLDER);
 		f->at.at = f->e->counters.older_than ? f->e->counters.older_than - 1 : 0;
@@ -138,28 +149,28 @@ static void search(struct finding *f)
 		f->at = (struct find_place){ 0 };
 }
 
-static void finding_init(struct finding *f, struct engine *e, struct arena *a, const struct find *find, size_t max)
+static void walk_init(struct walk *w, struct engine *e, struct arena *a, const struct find *find, size_t max)
 {
-	*f = (struct finding){ .e = e, .arena = a, .max = max, .budget = BUDGET };
-	f->rows = ARENA_ARRAY(a, struct found_recipient, max + 1);
-	matcher_init(&f->m, a, find);
-	search_of(&f->search, a, &f->m);
+	*w = (struct walk){ .f = { .e = e, .arena = a, .max = max, .budget = BUDGET } };
+	w->f.rows = ARENA_ARRAY(a, struct found_recipient, max + 1);
+	matcher_init(&w->f.m, a, find);
+	search_of(&w->search, a, &w->f.m);
 	sqlite_of(e)->search.asked_at_ms = clock_mono_ms();
 }
 
 void run_find(struct engine *e, struct request *r)
 {
-	struct finding f;
+	struct walk w;
 
-	finding_init(&f, e, &r->arena, r->in.find, r->max < ROWS_MAX ? r->max : ROWS_MAX);
-	f.at = r->place;
-	if (f.at.position > BLOCK_MESSAGES)
-		f.at.position = BLOCK_MESSAGES;
-	search(&f);
-	r->out.rows = f.rows;
-	r->out.n = f.n;
-	r->out.place = f.at;
-	arena_fini(&f.scratch);
+	walk_init(&w, e, &r->arena, r->in.find, r->max < ROWS_MAX ? r->max : ROWS_MAX);
+	w.f.at = r->place;
+	if (w.f.at.position > BLOCK_MESSAGES)
+		w.f.at.position = BLOCK_MESSAGES;
+	search(&w);
+	r->out.rows = w.f.rows;
+	r->out.n = w.f.n;
+	r->out.place = w.f.at;
+	arena_fini(&w.f.scratch);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -173,19 +184,19 @@ static int compare_ids(const void *a, const void *b)
 size_t find_message_id(struct engine *e, struct str message_id, struct arena *a, size_t max, uint64_t **ids_out)
 {
 	struct find find = { .message_id = message_id };
-	struct finding f;
+	struct walk w;
 	size_t n = 0;
 
-	finding_init(&f, e, a, &find, max);
+	walk_init(&w, e, a, &find, max);
 	*ids_out = ARENA_ARRAY(a, uint64_t, max + 1);
 	do {
-		f.budget = BUDGET;
-		search(&f);
-	} while (f.at.phase != PHASE_BEGIN && f.n < f.max);
-	for (size_t i = 0; i < f.n; i++)
-		if (n == 0 || (*ids_out)[n - 1] != f.rows[i].id)
-			(*ids_out)[n++] = f.rows[i].id;
+		w.f.budget = BUDGET;
+		search(&w);
+	} while (w.f.at.phase != PHASE_BEGIN && w.f.n < w.f.max);
+	for (size_t i = 0; i < w.f.n; i++)
+		if (n == 0 || (*ids_out)[n - 1] != w.f.rows[i].id)
+			(*ids_out)[n++] = w.f.rows[i].id;
 	qsort(*ids_out, n, sizeof **ids_out, compare_ids);
-	arena_fini(&f.scratch);
+	arena_fini(&w.f.scratch);
 	return n;
 }

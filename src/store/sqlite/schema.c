@@ -150,7 +150,7 @@ static const char *const migrations[SCHEMA_VERSION] = {
 };
 
 /* One value of a fixed query; false when there is none, or after an error. */
-bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out)
+static bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out)
 {
 	sqlite3_stmt *q = NULL;
 	bool found = false;
@@ -161,6 +161,17 @@ bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *v
 	}
 	(void)sqlite3_finalize(q); /* repeats the error behind `false` */
 	return found;
+}
+
+bool schema_meta(struct db *db, struct str key, struct arena *a, struct str *value_out)
+{
+	struct db_rows *q = db_query(db, Q_meta, TEXT(key));
+
+	if (!db_row(db, q))
+		return false;
+	*value_out = db_keep(a, q, 0);
+	db_end(q);
+	return true;
 }
 
 /* The version on disk: 0 for an empty database; false when it cannot be read. */

@@ -9,7 +9,7 @@
 #ifndef POSTHOUSE_STORE_SEARCH_H
 #define POSTHOUSE_STORE_SEARCH_H
 
-#include "match.h"
+#include "finding.h"
 #include "sqlite.h"
 
 #define BLOCK_MESSAGES  1024
@@ -60,24 +60,5 @@ void pairs_sort(uint64_t *pairs, size_t n);
 void block_write(struct engine *e, uint64_t block, uint64_t *pairs, size_t n);
 /* Which of the block's first `n` messages are candidates? False: none. */
 bool block_search(struct engine *e, uint64_t block, size_t n, struct search *s, struct places *places_out);
-
-/* ---- find_message.c, find.c ---- */
-
-struct finding {
-	struct engine *e;
-	struct arena *arena; /* of the rows */
-	struct arena scratch;
-	struct matcher m;
-	struct search search;
-	struct found_recipient *rows;
-	size_t n, max;
-	long budget; /* about the rows that this call can still read */
-	struct find_place at;
-};
-/* Add the message's recipients behind f->at.n that fit. False: the page is full or the budget is used up, and f->at.n says
- * where to go on in this message. */
-bool find_in_message(struct finding *f, uint64_t id);
-/* The messages with this Message-ID, in order; at most `max`. */
-size_t find_message_id(struct engine *e, struct str message_id, struct arena *a, size_t max, uint64_t **ids_out);
 
 #endif

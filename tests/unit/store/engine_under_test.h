@@ -8,6 +8,12 @@
 
 extern const struct store_engine *const engine_under_test;
 
+/* Before the store is opened for the first time: what else of f->options the engine needs. */
+void engine_begin(struct fixture *f);
+
+/* Large texts are files below state_dir, which the suite looks at; a clock that was set back is found at the start. */
+extern const bool engine_has_files, engine_knows_clock;
+
 /* ---- of an open store ---- */
 
 /* Fail where what the engine keeps contradicts itself. */

@@ -57,6 +57,7 @@ int fixture_setup(void **state)
 	f->options = (struct store_options){
 		.engine = engine_under_test, .state_dir = f->dir, .min_free = 1, .max_messages = 1000000
 	};
+	engine_begin(f);
 	assert_int_equal(fixture_open(f).class, OK);
 	*state = f;
 	return 0;

@@ -66,6 +66,7 @@ struct answer lanes_now(struct fixture *f, uint64_t now, size_t max);
 struct answer lease_now(struct fixture *f, uint64_t lane, uint64_t now, size_t max);
 struct answer siblings_now(struct fixture *f, uint64_t id, uint64_t now, size_t max);
 uint64_t lane_of(struct fixture *f, const char *domain); /* 0: none; the engine tells it */
+uint64_t engine_lanes(struct fixture *f);                /* in which recipients wait; the engine tells it */
 struct verdict settle_now(struct fixture *f, uint64_t id, uint64_t n, enum recipient_state state, uint64_t due_at);
 struct answer show_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t max);
 struct answer text_now(struct fixture *f, uint64_t id);

@@ -129,7 +129,7 @@ static void hold_and_release(void **state)
 	assert_int_equal(shown(f, 100, 1)->state, RCPT_HELD); /* what comes back stays */
 	assert_int_equal(stats_now(f).held, 2);
 	assert_int_equal(stats_now(f).waiting, 1);
-	assert_int_equal(stats_now(f).lanes, 1);
+	assert_int_equal(engine_lanes(f), 1);
 	fixture_reopen(f);
 	assert_int_equal(stats_now(f).held, 2);
 	a = alter_now(f, (struct selector){ .id = 100 }, ALTER_RETRY); /* not while it is held */
@@ -139,7 +139,7 @@ static void hold_and_release(void **state)
 	assert_int_equal(show_now(f, 100, 0, 1).message->held.n, 0);
 	assert_int_equal(stats_now(f).held, 0);
 	assert_int_equal(stats_now(f).waiting, 3);
-	assert_int_equal(stats_now(f).lanes, 2);
+	assert_int_equal(engine_lanes(f), 2);
 	assert_int_equal(lanes_now(f, clock_now_ms(), 10).n, 2);
 	assert_str(events(f, 100), "mail.accepted mail.held recipient.settled mail.released");
 	a = trace_now(f, 100, 1, 1);
@@ -288,7 +288,7 @@ static void remove_ends_messages(void **state)
 	fixture_reopen(f);
 	assert_int_equal(shown(f, 103, 0)->state, RCPT_REMOVED);
 	assert_int_equal(stats_now(f).open_messages, 0);
-	assert_int_equal(stats_now(f).lanes, 0);
+	assert_int_equal(engine_lanes(f), 0);
 }
 
 static void result_and_removal_in_one_batch(void **state)

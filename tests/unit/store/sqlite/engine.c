@@ -5,6 +5,11 @@
 #include <sys/stat.h>
 
 const struct store_engine *const engine_under_test = &store_engine_sqlite;
+const bool engine_has_files = true, engine_knows_clock = true;
+
+void engine_begin(struct fixture *f)
+{
+}
 
 /* ---- SQL ---- */
 
@@ -109,6 +114,11 @@ static uint64_t number(struct fixture *f, struct str sql)
 
 	assert_true(str_to_u64(fixture_sql(f, arena_cstr(&f->arena, sql)), &n));
 	return n;
+}
+
+uint64_t engine_lanes(struct fixture *f)
+{
+	return stats_now(f).lanes;
 }
 
 uint64_t lane_of(struct fixture *f, const char *domain)

@@ -1,5 +1,5 @@
 /* find_message.c - the recipients of one message that fit what is looked for. */
-#include "search.h"
+#include "finding.h"
 
 /* The columns of Q_find_message, which are views until the row ends. */
 static bool read_message(struct finding *f, uint64_t id, struct found_recipient *found)
