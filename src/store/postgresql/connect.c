@@ -248,9 +248,8 @@ static bool set_up(struct db *db)
 
 	if (!r)
 		pipeline_lose(db, why);
-	else if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1)
-		pipeline_lose(db, PQerrorMessage(db->conn));
-	else if (check_database(db, r) && !PQenterPipelineMode(db->conn))
+	else if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1 ||
+		 (check_database(db, r) && !PQenterPipelineMode(db->conn)))
 		pipeline_lose(db, PQerrorMessage(db->conn));
 	PQclear(r);
 	return db->kind == DB_WELL;

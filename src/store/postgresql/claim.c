@@ -1,0 +1,252 @@
+/* claim.c - how this process becomes a node: its number belongs to state_dir, its epoch to this process. */
+#include "node.h"
+
+#include "posthouse/id.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define TRIES_MAX 20 /* each try fails only because another node was faster */
+
+/* ---- the instance ---- */
+
+static bool is_uuid(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash != (s[i] == '-') || (!dash && !strchr("0123456789abcdef", s[i])))
+			return false;
+	}
+	return n == 36;
+}
+
+/* RFC 9562, version 4. */
+static void make_uuid(char uuid_out[static 37])
+{
+	uint64_t a = random_u64(), b = random_u64();
+
+	(void)snprintf(uuid_out, 37, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32), (unsigned)(a >> 16 & 0xffff),
+		       (unsigned)(a & 0xfff), (unsigned)(0x8000 | (b >> 48 & 0x3fff)), (unsigned long long)(b & 0xffffffffffff));
+}
+
+/* Write the file aside, so that after a power failure it is there as a whole, or not. */
+static bool write_instance(int dir_fd, const char *uuid)
+{
+	int fd = openat(dir_fd, "node.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	char line[38];
+	bool good;
+
+	(void)snprintf(line, sizeof line, "%s\n", uuid);
+	good = fd >= 0 && write(fd, line, 37) == 37 && fsync(fd) == 0;
+	if (fd >= 0 && close(fd) != 0)
+		good = false;
+	return good && renameat(dir_fd, "node.new", dir_fd, "node") == 0 && fsync(dir_fd) == 0;
+}
+
+bool node_instance(const char *state_dir, char instance_out[static 37])
+{
+	int dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = dir_fd >= 0 ? openat(dir_fd, "node", O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	bool missing = dir_fd >= 0 && fd < 0 && errno == ENOENT, good = false;
+	char line[64];
+
+	if (missing) {
+		make_uuid(instance_out);
+		good = write_instance(dir_fd, instance_out);
+	} else if (fd >= 0) {
+		ssize_t n = read(fd, line, sizeof line);
+
+		good = n == 37 && line[36] == '\n' && is_uuid(line, 36);
+		if (good)
+			(void)snprintf(instance_out, 37, "%.36s", line);
+		else if (n >= 0)
+			errno = EINVAL;
+	}
+	if (fd >= 0)
+		(void)close(fd); /* only read from */
+	if (dir_fd >= 0)
+		(void)close(dir_fd);
+	return good;
+}
+
+/* ---- versions side by side ---- */
+
+/* "1 (alpha, schema 2), 3 (beta, schema 1)" */
+static struct str members(struct db *db, struct arena *a)
+{
+	struct db_rows *q = db_query(db, Q_node_rows);
+	struct str list = S("");
+
+	while (db_row(db, q))
+		list = arena_printf(a, "%.*s%s%llu (%.*s, schema %llu)", STR_ARG(list), list.n > 0 ? ", " : "",
+				    (unsigned long long)db_u64(q, 0), STR_ARG(db_str(q, 6)), (unsigned long long)db_u64(q, 4));
+	return list.n > 0 ? list : S("none");
+}
+
+static struct verdict check_versions(struct node *n, struct db *db, struct arena *a)
+{
+	uint64_t schema = 0, from = 0;
+
+	if (!db_numbers(db, db_query(db, Q_node_versions), &schema, &from))
+		return store_away;
+	if (from <= n->schema && n->schema <= schema)
+		return ok();
+	return perm(554, S("5.3.5"),
+		    arena_printf(
+			    a,
+			    "this version of Posthouse knows schema %llu of the database, which has %llu and needs %llu at least:"
+			    " %s; nodes: %.*s",
+			    (unsigned long long)n->schema, (unsigned long long)schema, (unsigned long long)from,
+			    n->schema > schema ? "run `posthouse store migrate`" : "install a newer version here",
+			    STR_ARG(members(db, a))));
+}
+
+/* ---- the row ---- */
+
+/* What this process was, and what its row says. */
+struct claiming {
+	char instance[37];
+	bool at_start; /* this process was no node before */
+	bool known;    /* the row is ours */
+	bool locked;   /* somebody holds the row */
+	uint64_t number, epoch;
+	uint64_t started_at; /* boot time */
+	uint64_t id_floor, now;
+};
+
+/* Find our row, or a free number. */
+static struct verdict find_row(struct node *n, struct db *db, struct arena *a, struct claiming *c)
+{
+	struct db_rows *q = db_query(db, Q_node_find, TEXT(str_of(c->instance)));
+	struct str state = S(""), host = S("");
+
+	c->known = db_row(db, q);
+	if (c->known) {
+		c->number = db_u64(q, 0);
+		c->epoch = db_u64(q, 1);
+		state = db_keep(a, q, 2);
+		host = db_keep(a, q, 3);
+		db_end(q);
+	} else if (db_error(db) == DB_WELL && c->at_start) {
+		c->number = db_number(db, db_query(db, Q_node_free, INT(NODE_MAX)));
+	}
+	if (db_error(db) != DB_WELL)
+		return store_away;
+	if (!c->at_start && !c->known)
+		return temp(451, S("4.3.0"), S("this node was removed: restart it to make it a new one"));
+	if (!c->at_start && str_eq(state, S("drained")) && c->epoch == node_epoch(n))
+		return temp(451, S("4.3.0"), S("this node is drained: `posthouse node resume` makes it work again"));
+	if (!c->at_start && !str_eq(state, S("dead")) && c->epoch != node_epoch(n) && !n->claim_doubtful)
+		return temp(451, S("4.3.0"),
+			    arena_printf(a, "another process, on %.*s, has a copy of %s/node: end it, and remove its copy",
+					 STR_ARG(host), n->host->state_dir));
+	if (c->number != 0)
+		return ok();
+	return perm(554, S("5.3.5"),
+		    arena_printf(a,
+				 "all %d numbers of nodes are in use: make one free with `posthouse node remove N`; nodes: %.*s",
+				 NODE_MAX, STR_ARG(members(db, a))));
+}
+
+/* Take the row and give back, in the open transaction; *taken_out: the row was still ours to take. */
+static bool take_row(struct node *n, struct db *db, struct claiming *c, bool *taken_out)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+	struct node_return r = { 0 };
+
+	(void)gethostname(host, sizeof host - 1); /* only to be shown */
+	*taken_out = db_numbers(db,
+				db_query(db, Q_node_claim, INT(c->number), TEXT(str_of(c->instance)), INT(n->schema),
+					 TEXT(str_of(n->config_hash)), TEXT(str_of(host))),
+				&c->epoch, &c->id_floor, &c->now);
+	if (!*taken_out)
+		return db_error(db) == DB_WELL;
+	r = (struct node_return){ .number = c->number, .epoch = c->epoch, .due_at = c->now, .now = c->now };
+	r.died = !c->at_start || !c->known; /* else its deliverers are known to be gone, and began no later than it */
+	if (r.died)
+		r.due_at += n->timing.unknown;
+	return node_give_back(n, db, &r);
+}
+
+/* The claim is committed, which shows that we live as a beat does. */
+static void become(struct node *n, struct db *db, const struct claiming *c)
+{
+	char name[64];
+
+	uv_mutex_lock(&n->lock);
+	n->number = (unsigned)c->number;
+	n->epoch = c->epoch;
+	n->state = NODE_UP;
+	n->lost = false;
+	n->shards = 0;
+	n->beat_at = c->started_at;
+	n->horizon = c->started_at + n->timing.timeout - n->timing.margin;
+	if (c->id_floor > n->id_floor)
+		n->id_floor = c->id_floor;
+	uv_mutex_unlock(&n->lock);
+	n->claim_doubtful = false;
+	(void)snprintf(name, sizeof name, "posthouse/%u/%llu", (unsigned)c->number, (unsigned long long)c->epoch);
+	(void)db_exists(db, db_query(db, Q_node_rename, TEXT(str_of(name)))); /* the error stays in db */
+	node_note(n, LOG_INFO, "node.claimed", "this is node %u, epoch %llu", (unsigned)c->number, (unsigned long long)c->epoch);
+}
+
+static struct verdict failed(struct db *db, struct arena *a, struct claiming *c)
+{
+	struct str why = arena_str(a, str_of(db->error));
+	bool away = db_error(db) == DB_AWAY;
+
+	c->locked = strcmp(db->sqlstate, "55P03") == 0;
+	db_rollback(db);
+	if (!away)
+		db_forget_error(db);
+	return away ? store_away : temp(451, S("4.3.0"), why);
+}
+
+static struct verdict claim_once(struct node *n, struct db *db, struct arena *a, struct claiming *c, bool *taken_out)
+{
+	struct verdict v = ok();
+
+	*taken_out = c->locked = false;
+	if (db_begin(db) && db_exists(db, db_query(db, Q_node_lock_timeout, INT(n->timing.lock), INT(true))))
+		v = check_versions(n, db, a);
+	if (v.class == OK && db_error(db) == DB_WELL)
+		v = find_row(n, db, a, c);
+	if (v.class != OK && db_error(db) == DB_WELL) {
+		db_rollback(db);
+		return v;
+	}
+	if (db_error(db) == DB_WELL && take_row(n, db, c, taken_out) && db_commit(db))
+		return ok();
+	n->claim_doubtful = n->claim_doubtful || (*taken_out && db_error(db) == DB_AWAY);
+	*taken_out = false;
+	return failed(db, a, c);
+}
+
+struct verdict node_claim(struct node *n, struct db *db, struct arena *a)
+{
+	struct claiming c = { .at_start = node_epoch(n) == 0 };
+	struct verdict v;
+	bool taken = false;
+
+	if (!node_instance(n->host->state_dir, c.instance))
+		return perm(554, S("5.3.5"), arena_printf(a, "%s/node cannot be used: %s", n->host->state_dir, strerror(errno)));
+	for (unsigned i = 0; i < TRIES_MAX; i++) {
+		c.started_at = n->boottime();
+		v = claim_once(n, db, a, &c, &taken);
+		if (c.locked && c.known) { /* a connection of ours, which nobody uses any more, and which the server keeps */
+			node_terminate(n, db, (unsigned)c.number, c.epoch);
+			continue;
+		}
+		if (v.class != OK)
+			return v;
+		if (!taken)
+			continue;
+		become(n, db, &c);
+		return ok();
+	}
+	return temp(451, S("4.3.0"), S("other nodes take the numbers of nodes faster"));
+}

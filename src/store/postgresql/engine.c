@@ -1,0 +1,350 @@
+/* engine.c - the engine as a table of functions; opening, transactions, errors. */
+#include "postgresql.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/crash.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_MS 1000 /* at what other nodes count, and at takes whose answer was lost */
+
+/* ---- opening ---- */
+
+/* As an array of the database: "{1,2,3}". */
+static struct str shards_text(struct arena *a, uint64_t shards)
+{
+	struct str text = S("{");
+
+	for (unsigned i = 0; i < 64; i++)
+		if (shards >> i & 1)
+			text = arena_printf(a, "%.*s%s%u", STR_ARG(text), text.n > 1 ? "," : "", i);
+	return arena_printf(a, "%.*s}", STR_ARG(text));
+}
+
+/* Connect, and see that the server keeps what it commits. */
+static struct verdict connect_server(struct postgresql *p, struct arena *a)
+{
+	const struct store_database *d = p->e.host->database;
+	struct db_target target = { .connection = arena_cstr(a, d->connection),
+				    .password = d->password,
+				    .application_name = arena_cstr(a, node_name(&p->node, a)),
+				    .timeline_seen = node_timeline(&p->node) };
+
+	if (!db_open(&p->e.db, &target))
+		return db_error(&p->e.db) == DB_AWAY ? store_busy
+						     : perm(554, S("5.3.5"), arena_printf(a, "the database: %s", p->e.db.error));
+	node_saw_timeline(&p->node, p->e.db.timeline);
+	(void)schema_session(&p->e.db);
+	if (!db_check_durability(&p->e.db, d->standby, p->why, sizeof p->why)) {
+		if (db_error(&p->e.db) == DB_WELL)
+			db_fail(&p->e.db, DB_AWAY, p->why);
+		return perm(554, S("5.3.5"), arena_printf(a, "the database would lose mail: %s", p->why));
+	}
+	return ok();
+}
+
+/* Become a member; a node that was one, and is one no more, gets a new epoch. */
+static struct verdict join(struct postgresql *p, struct arena *a)
+{
+	return node_claim(&p->node, &p->e.db, a);
+}
+
+/* What all nodes have counted together. Between two looks only the own changes are known. */
+static void read_counters(struct engine *e)
+{
+	struct counters *c = &e->counters;
+
+	(void)db_numbers(&e->db, db_query(&e->db, Q_counters_sum), &c->open_messages, &c->waiting, &c->held, &c->failed,
+			 &c->lanes);
+	e->tx_before = *c;
+}
+
+static struct verdict open_parts(struct postgresql *p, struct arena *a)
+{
+	struct verdict v;
+
+	if (!p->e.host->database)
+		return perm(554, S("5.3.5"), S("store.connection is not set"));
+	node_init(&p->node, p->e.host);
+	v = connect_server(p, a);
+	if (v.class == OK)
+		v = schema_open(&p->e.db, a);
+	if (v.class == OK && !rate_store_open(&p->e, a))
+		v = temp(451, S("4.3.0"), S("the database has no key of known addresses"));
+	if (v.class == OK)
+		v = join(p, a);
+	if (v.class != OK)
+		return db_error(&p->e.db) == DB_AWAY && !p->why[0] ? store_busy : v;
+	read_counters(&p->e);
+	p->e.rerouted = db_exists(&p->e.db, db_query(&p->e.db, Q_lanes_rerouted));
+	if (db_error(&p->e.db) != DB_WELL)
+		return store_busy;
+	(void)node_step(&p->node); /* the first beat takes shards; a connection that is lost is tried again */
+	return node_start(&p->node) ? ok() : store_busy;
+}
+
+static void close_engine(struct engine *e)
+{
+	struct postgresql *p = postgresql_of(e);
+
+	node_stop(&p->node);
+	db_close(&e->db);
+	taken_fini(&p->taken);
+	rate_store_close(e);
+	node_fini(&p->node);
+	free(p);
+}
+
+static struct engine *open_engine(struct engine_host *host, struct arena *a, struct verdict *why_out)
+{
+	struct postgresql *p = NEW(struct postgresql);
+
+	p->e.host = host;
+	*why_out = open_parts(p, a);
+	if (why_out->class == OK)
+		return &p->e;
+	if (db_error(&p->e.db) != DB_WELL)
+		store_note(host->store, LOG_ERROR, "store.away", 0, p->e.db.error);
+	close_engine(&p->e);
+	return NULL;
+}
+
+/* One try. Rows that this node has taken, and does not know of, are given back later (see idle()). */
+static bool reopen(struct engine *e)
+{
+	struct postgresql *p = postgresql_of(e);
+	struct arena a = { 0 };
+	struct verdict v;
+
+	db_close(&e->db);
+	p->shards_set = 0; /* the setting was that connection's */
+	p->why[0] = 0;
+	v = connect_server(p, &a);
+	if (v.class == OK && node_is_lost(&p->node))
+		v = join(p, &a);
+	if (v.class == OK && db_error(&e->db) == DB_WELL)
+		read_counters(e);
+	if (db_error(&e->db) == DB_WELL && v.class != OK)
+		db_fail(&e->db, DB_AWAY, "this node is not a member");
+	arena_fini(&a);
+	return db_error(&e->db) == DB_WELL;
+}
+
+/* ---- transactions ---- */
+
+void fence(struct engine *e)
+{
+	struct postgresql *p = postgresql_of(e);
+
+	if (p->fenced)
+		return;
+	p->fenced = true;
+	if (node_is_lost(&p->node))
+		db_fail(&e->db, DB_AWAY, "another node has declared this node dead");
+	db_run(&e->db, Q_fence, INT(node_number(&p->node)), INT(node_epoch(&p->node)));
+}
+
+static bool begin(struct engine *e)
+{
+	e->tx_before = e->counters;
+	e->tx_settles = false;
+	postgresql_of(e)->fenced = false;
+	if (!db_begin(&e->db))
+		return false;
+	fence(e);
+	return db_error(&e->db) == DB_WELL;
+}
+
+/* Each node counts what it changes itself, so that no two meet at one row. */
+static void put_counters(struct engine *e)
+{
+	const struct counters *now = &e->counters, *before = &e->tx_before;
+
+	if (now->open_messages == before->open_messages && now->waiting == before->waiting && now->held == before->held &&
+	    now->failed == before->failed)
+		return;
+	db_run(&e->db, Q_counters_put, INT(now->open_messages - before->open_messages), INT(now->waiting - before->waiting),
+	       INT(now->held - before->held), INT(now->failed - before->failed), INT(0), INT(clock_now_ms()),
+	       INT(node_number(&postgresql_of(e)->node)));
+}
+
+static bool commit(struct engine *e)
+{
+	put_counters(e);
+	if (db_error(&e->db) != DB_WELL)
+		return false;
+	crash_point("store.before_commit");
+	if (!db_commit(&e->db))
+		return false;
+	crash_point("store.after_commit");
+	if (e->tx_settles)
+		crash_point("store.after_settle_commit");
+	taken_commit(&postgresql_of(e)->taken);
+	return true;
+}
+
+static void rollback(struct engine *e)
+{
+	db_rollback(&e->db);
+	postgresql_of(e)->days = (struct schema_days){ 0 }; /* those that it has made are gone */
+	e->counters = e->tx_before;
+	taken_rollback(&postgresql_of(e)->taken);
+}
+
+/* Takes are among the reads. They are durable before their deliveries begin. The statements for lanes look at posthouse.shards. */
+static void begin_read(struct engine *e)
+{
+	struct postgresql *p = postgresql_of(e);
+
+	e->tx_before = e->counters;
+	p->fenced = false;
+	if (!db_begin(&e->db))
+		return;
+	p->shards = node_shards(&p->node);
+	if (p->shards != p->shards_set)
+		db_run(&e->db, Q_shards_set, TEXT(shards_text(&e->host->arena, p->shards)));
+}
+
+static void end_read(struct engine *e)
+{
+	struct postgresql *p = postgresql_of(e);
+
+	if (db_commit(&e->db))
+		p->shards_set = p->shards;
+}
+
+/* Whoever knows of a lost take is this thread alone, and it has no take under way now. */
+static void idle(struct engine *e, bool was_idle)
+{
+	struct postgresql *p = postgresql_of(e);
+
+	if (clock_mono_ms() < p->look_at || db_error(&e->db) != DB_WELL)
+		return;
+	p->look_at = clock_mono_ms() + LOOK_MS;
+	if (begin(e)) {
+		read_counters(e);
+		taken_reconcile(e);
+		end_marked(e);
+	}
+	if (db_error(&e->db) == DB_WELL && commit(e))
+		return;
+	rollback(e);
+	if (db_error(&e->db) == DB_AWAY)
+		return;
+	store_note(e->host->store, LOG_WARNING, "store.refused", 0, e->db.error);
+	db_forget_error(&e->db);
+}
+
+/* ---- errors and counters ---- */
+
+static enum engine_error error(const struct engine *e)
+{
+	switch (db_error(&e->db)) {
+	case DB_WELL: return ENGINE_WELL;
+	case DB_FULL: return ENGINE_FULL;
+	case DB_AWAY: return ENGINE_AWAY;
+	case DB_PRIVATE: break;
+	}
+	return strcmp(e->db.sqlstate, "2201E") == 0 ? ENGINE_AWAY : ENGINE_PRIVATE; /* Q_fence */
+}
+
+static const char *error_text(const struct engine *e)
+{
+	return e->db.error;
+}
+
+static void forget_error(struct engine *e)
+{
+	db_forget_error(&e->db);
+}
+
+static void stats(const struct engine *e, struct store_stats *stats_out)
+{
+	const struct counters *c = &e->counters;
+
+	*stats_out = (struct store_stats){ .open_messages = c->open_messages,
+					   .waiting = c->waiting,
+					   .held = c->held,
+					   .failed = c->failed,
+					   .lanes = c->lanes,
+					   .accepted = c->accepted,
+					   .settled = c->settled,
+					   .rerouted = e->rerouted,
+					   .set_back = e->set_back };
+}
+
+/* ---- what the store asks of an engine with files ---- */
+
+static void after_batch(struct engine *e)
+{
+}
+
+static void recover(struct engine *e)
+{
+	end_marked(e);
+}
+
+/* The files of the spool are of no message once it is accepted. */
+static bool place(struct engine *e, uint64_t id, enum message_place *place_out)
+{
+	return false;
+}
+
+static bool next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_t *size_out)
+{
+	return false;
+}
+
+static bool copy(const struct engine *e, struct engine_copy *c)
+{
+	(void)snprintf(c->why, sizeof c->why, "the queue is in a PostgreSQL database: copy it with pg_basebackup");
+	return false;
+}
+
+/* Mail is found by the indexes of the database. */
+void search_add(struct engine *e, uint64_t id)
+{
+}
+
+void search_forget(struct engine *e, const uint64_t *ids, size_t n)
+{
+}
+
+void message_room(struct engine *e, uint64_t id)
+{
+	(void)schema_partition(&e->db, &postgresql_of(e)->days, id);
+}
+
+/* ---- the table ---- */
+
+static const char *const files[] = { NULL };
+
+#define REQUEST(name, run, ...) [REQUEST_##name] = run_##run,
+#define FILE_REQUEST(...)
+const struct store_engine store_engine_postgresql = {
+	.busy = "the database cannot be reached: it is tried again",
+	.files = files,
+	.open = open_engine,
+	.close = close_engine,
+	.begin = begin,
+	.commit = commit,
+	.rollback = rollback,
+	.begin_read = begin_read,
+	.end_read = end_read,
+	.run = {
+#include "requests.def"
+	},
+	.error = error,
+	.error_text = error_text,
+	.forget_error = forget_error,
+	.reopen = reopen,
+	.stats = stats,
+	.after_batch = after_batch,
+	.idle = idle,
+	.recover = recover,
+	.place = place,
+	.next_large = next_large,
+	.hold = hold_message,
+	.copy = copy,
+};

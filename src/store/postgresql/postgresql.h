@@ -1,0 +1,47 @@
+/* postgresql.h - the inside of the engine that keeps mail in a PostgreSQL database which several nodes share. The store's writer
+ * owns `struct postgresql` and its connection; the node's thread (beat.c) has a connection of its own, and shares struct node.
+ * A recipient that waits has one row: in `due`, or, while a node delivers it, in `taken`. */
+#ifndef POSTHOUSE_STORE_POSTGRESQL_H
+#define POSTHOUSE_STORE_POSTGRESQL_H
+
+#include "node.h"
+#include "rows.h"
+#include "schema.h"
+
+/* ---- taken.c: the recipients that this node has taken, each with the number of its take; in memory, as `taken` has them ---- */
+struct taken_recipient {
+	struct hashtable_item node; /* by message */
+	uint64_t n, take_no;
+	bool ended; /* by the open transaction */
+	struct taken_recipient *next_ended;
+};
+struct taken {
+	struct hashtable by_message;
+	struct taken_recipient *ended;
+};
+void taken_fini(struct taken *t);
+void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no);
+void taken_commit(struct taken *t);
+void taken_rollback(struct taken *t);
+/* Rows of this node that memory does not know are of a take whose answer was lost: they are due again at once. */
+void taken_reconcile(struct engine *e);
+
+struct postgresql {
+	struct engine e;
+	struct node node;
+	struct taken taken;
+	struct schema_days days;
+	uint64_t shards, shards_set; /* bits: for the open transaction; as the connection knows them */
+	bool fenced;                 /* the open transaction has made sure that the node is still a member */
+	uint64_t look_at;            /* monotonic: when the sums of the other nodes and the taken rows are looked at next */
+	char why[300];               /* of a durability that is not enough */
+};
+static inline struct postgresql *postgresql_of(const struct engine *e)
+{
+	return CONTAINER_OF(e, struct postgresql, e);
+}
+
+/* The first statement of a transaction that writes: holds the node's row, so that no other node can declare it dead meanwhile. */
+void fence(struct engine *e);
+
+#endif

@@ -1,0 +1,102 @@
+/* taken.c - which recipients this node has taken. A take without a row in memory was committed, and its answer was lost. */
+#include "postgresql.h"
+
+#include "posthouse/clock.h"
+
+#include <stdlib.h>
+
+void taken_fini(struct taken *t)
+{
+	HASHTABLE_EACH (node, &t->by_message)
+		free(CONTAINER_OF(node, struct taken_recipient, node));
+	hashtable_fini(&t->by_message);
+}
+
+static struct taken_recipient *find(const struct taken *t, uint64_t id, uint64_t n)
+{
+	HASHTABLE_FIND_OF (struct taken_recipient, r, &t->by_message, id, node)
+		if (r->n == n && !r->ended)
+			return r;
+	return NULL;
+}
+
+void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no)
+{
+	struct taken_recipient *r = find(t, id, n); /* given back by another node, and taken again */
+
+	if (!r) {
+		r = NEW(struct taken_recipient);
+		r->n = n;
+		hashtable_add(&t->by_message, &r->node, id);
+	}
+	r->take_no = take_no;
+}
+
+void taken_commit(struct taken *t)
+{
+	while (t->ended) {
+		struct taken_recipient *r = t->ended;
+
+		t->ended = r->next_ended;
+		hashtable_remove(&t->by_message, &r->node);
+		free(r);
+	}
+}
+
+void taken_rollback(struct taken *t)
+{
+	while (t->ended) {
+		t->ended->ended = false;
+		t->ended = t->ended->next_ended;
+	}
+}
+
+void taken_reconcile(struct engine *e)
+{
+	struct postgresql *p = postgresql_of(e);
+	struct db_rows *q = db_query(&e->db, Q_taken_of, INT(node_number(&p->node)), INT(node_epoch(&p->node)));
+	uint64_t now = clock_now_ms();
+
+	while (db_row(&e->db, q)) {
+		uint64_t id = db_u64(q, 0), n = db_u64(q, 1);
+
+		if (find(&p->taken, id, n))
+			continue;
+		db_run(&e->db, Q_take_undo, INT(id), INT(n), INT(db_u64(q, 2)), INT(now));
+		lane_note_due(e, db_u64(q, 3), now);
+	}
+}
+
+/* ---- for the operations ---- */
+
+bool lease_has(struct engine *e, uint64_t id, uint64_t n)
+{
+	return db_exists(&e->db, db_query(&e->db, Q_taken_has, INT(id), INT(n)));
+}
+
+bool lease_has_any(struct engine *e, uint64_t id)
+{
+	return db_exists(&e->db, db_query(&e->db, Q_taken_any, INT(id)));
+}
+
+/* The result counts when its take is the recipient's last: the recipient is still taken by it, or was given back and not taken
+ * since. A result without a known take is of a queue before this one: it counts unless another delivery is under way. */
+bool lease_end(struct engine *e, uint64_t id, uint64_t n)
+{
+	struct taken *t = &postgresql_of(e)->taken;
+	struct taken_recipient *r = find(t, id, n);
+
+	if (!r) {
+		if (lease_has(e, id, n))
+			return false;
+		db_run(&e->db, Q_due_drop, INT(id), INT(n));
+		return true;
+	}
+	r->ended = true;
+	r->next_ended = t->ended;
+	t->ended = r;
+	for (int i = 0; i < 2; i++) /* the row can just have moved from `taken` to `due` */
+		if (db_exists(&e->db, db_query(&e->db, Q_lease_end, INT(id), INT(n), INT(r->take_no))))
+			return true;
+	return false;
+}
