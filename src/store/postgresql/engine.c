@@ -133,18 +133,6 @@ static bool reopen(struct engine *e)
 
 /* ---- transactions ---- */
 
-void fence(struct engine *e)
-{
-	struct postgresql *p = postgresql_of(e);
-
-	if (p->fenced)
-		return;
-	p->fenced = true;
-	if (node_is_lost(&p->node))
-		db_fail(&e->db, DB_AWAY, "another node has declared this node dead");
-	db_run(&e->db, Q_fence, INT(node_number(&p->node)), INT(node_epoch(&p->node)));
-}
-
 static bool begin(struct engine *e)
 {
 	e->tx_before = e->counters;
@@ -232,7 +220,7 @@ static void idle(struct engine *e, bool was_idle)
 	rollback(e);
 	if (db_error(&e->db) == DB_AWAY)
 		return;
-	store_note(e->host->store, LOG_WARNING, "store.refused", 0, e->db.error);
+	store_note(e->host->store, LOG_ERROR, "store.refused", 0, e->db.error);
 	db_forget_error(&e->db);
 }
 
@@ -300,20 +288,6 @@ static bool copy(const struct engine *e, struct engine_copy *c)
 {
 	(void)snprintf(c->why, sizeof c->why, "the queue is in a PostgreSQL database: copy it with pg_basebackup");
 	return false;
-}
-
-/* Mail is found by the indexes of the database. */
-void search_add(struct engine *e, uint64_t id)
-{
-}
-
-void search_forget(struct engine *e, const uint64_t *ids, size_t n)
-{
-}
-
-void message_room(struct engine *e, uint64_t id)
-{
-	(void)schema_partition(&e->db, &postgresql_of(e)->days, id);
 }
 
 /* ---- the table ---- */
