@@ -144,7 +144,7 @@ static void beaten(struct node *n, uint64_t epoch, uint64_t start, enum node_sta
 
 static bool beat(struct node *n)
 {
-	uint64_t start = n->boottime(), own = clock_now_ms(), database = 0, epoch = node_epoch(n);
+	uint64_t start = n->boottime(), own = n->clock(), database = 0, epoch = node_epoch(n);
 	struct db *db = &n->db;
 	enum node_state state = NODE_NONE;
 	struct db_rows *q;
@@ -157,7 +157,7 @@ static bool beat(struct node *n)
 		database = db_u64(q, 1);
 		db_end(q);
 	}
-	own += (clock_now_ms() - own) / 2;
+	own += (n->clock() - own) / 2;
 	if (db_error(db) == DB_WELL && state == NODE_NONE)
 		lose_epoch(n, epoch);
 	if (!db_commit(db))
@@ -246,7 +246,9 @@ static bool clear_error(struct node *n)
 		return true;
 	if (db_error(db) == DB_AWAY)
 		return false;
-	node_note(n, LOG_WARNING, "node.refused", "%s", db->error);
+	if (!n->refused_told) /* while a standby is away, each beat meets the one before, which still waits */
+		node_note(n, LOG_WARNING, "node.refused", "%s", db->error);
+	n->refused_told = true;
 	db_rollback(db);
 	if (db_error(db) == DB_AWAY)
 		return false;
@@ -257,6 +259,7 @@ static bool clear_error(struct node *n)
 static bool work(struct node *n)
 {
 	static void (*const steps[])(struct node * n) = { check_durability, node_judge, node_return_taken, node_balance };
+	bool well = true;
 
 	if (node_is_lost(n))
 		return true; /* until the writer has claimed */
@@ -264,9 +267,12 @@ static bool work(struct node *n)
 		return false;
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0] && !node_is_lost(n); i++) {
 		steps[i](n);
+		well = well && db_error(&n->db) == DB_WELL;
 		if (!clear_error(n))
 			return false;
 	}
+	if (well)
+		n->refused_told = false;
 	return true;
 }
 

@@ -2,8 +2,6 @@
  * see it one changes the epoch; each can give back. */
 #include "node.h"
 
-#include "posthouse/clock.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,7 +24,7 @@ void node_terminate(struct node *n, struct db *db, unsigned number, uint64_t epo
 
 static bool fence(struct node *n)
 {
-	return db_exists(&n->db, db_query(&n->db, Q_fence, INT(node_number(n)), INT(node_epoch(n))));
+	return db_exists(&n->db, db_query(&n->db, Q_node_fence, INT(node_number(n)), INT(node_epoch(n))));
 }
 
 enum declaring { DECLARED, REFUTED, LOCKED };
@@ -54,6 +52,7 @@ static enum declaring declare_once(struct node *n, const struct node_row *r)
 static void declare_dead(struct node *n, const struct node_row *r)
 {
 	enum declaring d = declare_once(n, r);
+	uint32_t bit = (uint32_t)1 << r->number;
 
 	if (d == LOCKED) {
 		node_terminate(n, &n->db, r->number, r->epoch);
@@ -63,9 +62,10 @@ static void declare_dead(struct node *n, const struct node_row *r)
 		node_note(n, LOG_ERROR, "node.dead",
 			  "node %u (%s) has shown no life for %llu ms: what it had taken is due again in %llu s", r->number,
 			  r->host, (unsigned long long)(n->read_at - r->seen_at), (unsigned long long)(n->timing.unknown / 1000));
-	else if (d == LOCKED)
+	else if (d == LOCKED && !(n->locked_told & bit))
 		node_note(n, LOG_WARNING, "node.locked", "node %u (%s) shows no life, and something holds its row", r->number,
 			  r->host);
+	n->locked_told = d == LOCKED ? n->locked_told | bit : n->locked_told & ~bit;
 }
 
 void node_judge(struct node *n)
@@ -176,7 +176,7 @@ void node_return_taken(struct node *n)
 	struct db_rows *q = db_query(&n->db, Q_node_orphaned);
 	struct node_return r[NODE_MAX];
 	size_t r_n = 0;
-	uint64_t now = (uint64_t)((int64_t)clock_now_ms() + n->clock_ahead);
+	uint64_t now = (uint64_t)((int64_t)n->clock() + n->clock_ahead);
 
 	while (db_row(&n->db, q))
 		if (r_n < NODE_MAX)

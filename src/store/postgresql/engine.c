@@ -180,7 +180,7 @@ static void rollback(struct engine *e)
 	taken_rollback(&postgresql_of(e)->taken);
 }
 
-/* Takes are among the reads. They are durable before their deliveries begin. The statements for lanes look at posthouse.shards. */
+/* Takes are among the reads. They are durable before their deliveries begin. Statements for lanes look at posthouse.shards. */
 static void begin_read(struct engine *e)
 {
 	struct postgresql *p = postgresql_of(e);

@@ -1,5 +1,5 @@
-/* fence.c - what an operation needs of the engine before it writes: that this node is still a member, and a partition for the day of
- * the message. */
+/* fence.c - what an operation needs of the engine before it writes: that this node is still a member, and a partition for the day
+ * of the message. */
 #include "postgresql.h"
 
 void fence(struct engine *e)

@@ -1,6 +1,8 @@
 /* node.c - what is known of this node and of the others, for any thread; and what an administrator orders. */
 #include "node.h"
 
+#include "posthouse/clock.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +28,7 @@ void node_init(struct node *n, struct engine_host *host)
 {
 	*n = (struct node){ .host = host,
 			    .boottime = boottime_ms,
+			    .clock = clock_now_ms,
 			    .schema = NODE_SCHEMA,
 			    .durable = true,
 			    .timing = { .beat = 1000,

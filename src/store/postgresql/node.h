@@ -51,6 +51,7 @@ struct node {
 	struct engine_host *host;
 	struct node_timing timing;
 	uint64_t (*boottime)(void); /* ms */
+	uint64_t (*clock)(void);    /* ms since 1970 */
 	uint64_t schema;            /* of this program */
 	char config_hash[65];
 
@@ -83,7 +84,8 @@ struct node {
 	uint64_t read_at;     /* boot time: when the rows were asked for */
 	uint64_t durable_at;  /* boot time: when the server's settings were looked at; 0: not on this connection */
 	bool doubtful;        /* the last step failed: what was seen before it proves nothing */
-	bool clock_told;
+	bool clock_told, refused_told;
+	uint32_t locked_told; /* bits: nodes whose rows something holds */
 
 	/* The writer's own. */
 	bool claim_doubtful; /* the answer to a claim was lost */

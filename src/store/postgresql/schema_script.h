@@ -63,8 +63,8 @@ static const char *const schema_script[] = {
 	"epoch int8 NOT NULL,at int8 NOT NULL,PRIMARY KEY(message,n)) WITH(" VACUUM_AFTER(5000) ")",
 	/* Recipients that were given back and are to be ended: an administrator has removed or returned them meanwhile. */
 	"CREATE TABLE marked(message int8 NOT NULL,n int8 NOT NULL,PRIMARY KEY(message,n))",
-	/* Recipients of which the sender is still to be told: kind is KIND_FAILURE or KIND_SUCCESS. A row for each of them, and not
-	 * for each message, so that a node which adds one never meets a node that removes the last. */
+	/* Recipients of which the sender is still to be told: kind is KIND_FAILURE or KIND_SUCCESS. A row for each of them, and
+	 * not for each message, so that a node which adds one never meets a node that removes the last. */
 	"CREATE TABLE report_due(kind int8 NOT NULL,message int8 NOT NULL,n int8 NOT NULL,PRIMARY KEY(kind,message,n))"
 	" WITH(" VACUUM_AFTER(5000) ")",
 

@@ -37,7 +37,7 @@ static bool change(struct node *n, enum statement statement, uint64_t how_many)
 	struct db *db = &n->db;
 	uint64_t number = node_number(n), epoch = node_epoch(n);
 
-	if (db_begin(db) && db_exists(db, db_query(db, Q_fence, INT(number), INT(epoch))) &&
+	if (db_begin(db) && db_exists(db, db_query(db, Q_node_fence, INT(number), INT(epoch))) &&
 	    db_run(db, statement, INT(number), INT(epoch), INT(how_many)) && db_commit(db))
 		return true;
 	db_rollback(db);
@@ -56,7 +56,8 @@ void node_balance(struct node *n)
 
 	if (db_error(&n->db) == DB_WELL && count > part && change(n, Q_shards_give_up, count - part))
 		shards = read_shards(n, &count);
-	else if (db_error(&n->db) == DB_WELL && count < part && change(n, Q_shards_take, part - count))
+	else if (db_error(&n->db) == DB_WELL && count < part && db_exists(&n->db, db_query(&n->db, Q_shards_free)) &&
+		 change(n, Q_shards_take, part - count))
 		shards = read_shards(n, &count);
 	if (db_error(&n->db) != DB_WELL)
 		return;

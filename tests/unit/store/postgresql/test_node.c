@@ -7,6 +7,8 @@
 #include "node.h"
 #include "schema.h"
 
+#include "posthouse/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <errno.h>
@@ -27,6 +29,12 @@ static uint64_t boot_ms;
 static uint64_t fake_boottime(void)
 {
 	return boot_ms;
+}
+
+static uint64_t clock_off_ms;
+static uint64_t wrong_clock(void)
+{
+	return clock_now_ms() + clock_off_ms;
 }
 
 /* ---- what is told ---- */
@@ -97,6 +105,7 @@ static struct member *member(struct fixture *f, unsigned i)
 	m->host = (struct engine_host){ .state_dir = m->directory, .database = &m->database };
 	node_init(&m->node, &m->host);
 	m->node.boottime = fake_boottime;
+	m->node.clock = wrong_clock;
 	m->node.timing = (struct node_timing){ .beat = 50,
 					       .timeout = TIMEOUT,
 					       .margin = TICK,
@@ -143,7 +152,7 @@ static struct member *joined(struct fixture *f, unsigned i)
 
 static bool is_fenced(struct member *m)
 {
-	return db_exists(&m->db, db_query(&m->db, Q_fence, INT(node_number(&m->node)), INT(node_epoch(&m->node))));
+	return db_exists(&m->db, db_query(&m->db, Q_node_fence, INT(node_number(&m->node)), INT(node_epoch(&m->node))));
 }
 
 /* Time passes, and these members make their steps, the last NULL. */
@@ -191,6 +200,7 @@ static int setup(void **state)
 	db_close(db);
 	free(db);
 	notes[0] = 0;
+	clock_off_ms = 0;
 	boot_ms = 1000000;
 	*state = f;
 	return 0;
@@ -372,6 +382,31 @@ static void the_others_are_known(void **state)
 	assert_int_equal(others[0].seen_at, boot_ms);
 }
 
+static void a_wrong_clock_is_told_and_one_that_is_very_wrong_drains(void **state)
+{
+	struct fixture *f = *state;
+	struct member *a = joined(f, 0), *b = joined(f, 1);
+
+	ROUNDS(1, a);
+	assert_int_equal(told("node.clock"), 0);
+	clock_off_ms = (uint64_t)-10000;
+	ROUNDS(2, a);
+	assert_int_equal(told("node.clock"), 1); /* once */
+	assert_true(node_clock_ahead(&a->node) > 9000 && node_clock_ahead(&a->node) < 12000);
+	/* What is given back is due in the database's time. */
+	take(f, b, 1);
+	ROUNDS(TIMEOUT / TICK + 1, a);
+	assert_string_equal(sql(f, "SELECT abs(due_at-" NODE_NOW "-%d)<5000 FROM due", UNKNOWN), "t");
+	clock_off_ms = 0;
+	ROUNDS(1, a);
+	clock_off_ms = 100000;
+	ROUNDS(2, a);
+	assert_int_equal(told("node.clock"), 2);
+	assert_int_equal(node_state(&a->node), NODE_DRAINING);
+	ROUNDS(2, a);
+	assert_int_equal(node_state(&a->node), NODE_DRAINED);
+}
+
 /* ---- dying ---- */
 
 static void a_stopped_node_is_declared_dead_once(void **state)
@@ -420,7 +455,8 @@ static void a_stopped_node_is_declared_dead_once(void **state)
 	assert_string_equal(sql(f, "SELECT waiting||':'||held FROM counter WHERE node=0"), "-1:1");
 }
 
-static void recipients_with_a_mark_are_noted(void **state)
+/* The writer ends them: an administrator has removed them while they were in flight. */
+static void recipients_with_a_mark_are_left_to_the_writer(void **state)
 {
 	struct fixture *f = *state;
 	struct member *a = joined(f, 0), *b = joined(f, 1);
@@ -429,7 +465,7 @@ static void recipients_with_a_mark_are_noted(void **state)
 	take(f, b, 2);
 	(void)sql(f, "UPDATE recipient SET removing=2 WHERE n=2");
 	ROUNDS(TIMEOUT / TICK + 2, a);
-	assert_string_equal(sql(f, "SELECT string_agg(n::text,',') FROM marked"), "2");
+	assert_string_equal(sql(f, "SELECT string_agg(message||':'||n,',') FROM marked"), "1000:2");
 }
 
 static void who_was_declared_dead_claims_again(void **state)
@@ -462,21 +498,28 @@ static void who_could_not_watch_declares_nobody_dead(void **state)
 	struct fixture *f = *state;
 	struct member *a = joined(f, 0), *b = joined(f, 1);
 
-	ROUNDS(3, a, b);
+	ROUNDS(3, b, a); /* so the last beat is the one that was seen */
 	cluster_stop();
-	boot_ms += TICK;
-	assert_false(node_step(&a->node));
-	boot_ms += 10 * TIMEOUT;
+	for (unsigned i = 0; i < 2 * TIMEOUT / TICK; i++) {
+		boot_ms += TICK;
+		assert_false(node_step(&a->node));
+	}
 	(void)cluster_start();
 	ROUNDS(2, a);
 	assert_int_equal(told("node.dead"), 0);
 	assert_false(node_step(&b->node)); /* its connection is gone */
-	ROUNDS(2, a, b);
+	ROUNDS(2, b, a);
 	/* The same when it was stopped itself. */
 	boot_ms += 10 * TIMEOUT;
 	ROUNDS(2, a);
 	assert_int_equal(told("node.dead"), 0);
-	ROUNDS(TIMEOUT / TICK, a);
+	ROUNDS(TIMEOUT / TICK - 2, a);
+	assert_int_equal(told("node.dead"), 0);
+	/* Nor is a beat of long ago a reason to judge. */
+	a->node.read_at = boot_ms += 3 * TICK;
+	node_judge(&a->node);
+	assert_int_equal(told("node.dead"), 0);
+	ROUNDS(TIMEOUT / TICK + 1, a);
 	assert_int_equal(told("node.dead"), 1);
 }
 
@@ -489,9 +532,10 @@ static void a_stopped_backend_with_locks_is_ended(void **state)
 	/* Half a transaction, after which the process is stopped: its server process waits for more, and holds the row. */
 	assert_true(db_begin(&b->db));
 	assert_true(is_fenced(b));
-	assert_string_equal(sql(f, "SELECT state||wait_event FROM pg_stat_activity WHERE application_name='posthouse/2/1'"
-				   " AND wait_event='ClientRead' AND state='active'"),
-			    "activeClientRead");
+	while (strcmp(sql(f, "SELECT count(*) FROM pg_stat_activity WHERE application_name='posthouse/2/1'"
+			     " AND wait_event='ClientRead' AND state='active'"),
+		      "1") != 0)
+		uv_sleep(1);
 	ROUNDS(TIMEOUT / TICK + 1, a);
 	assert_int_equal(told("node.terminated"), 1);
 	assert_int_equal(told("node.dead"), 1);
@@ -499,6 +543,45 @@ static void a_stopped_backend_with_locks_is_ended(void **state)
 	db_rollback(&b->db);
 	assert_false(db_commit(&b->db));
 	assert_int_equal(db_error(&b->db), DB_AWAY);
+}
+
+/* Something else than a connection of the dead node. */
+static void a_row_that_cannot_be_locked_is_told_once(void **state)
+{
+	struct fixture *f = *state;
+	struct member *a = joined(f, 0), *b = joined(f, 1), *c = member(f, 2);
+
+	assert_true(db_begin(&c->db));
+	assert_true(db_exists(&c->db, db_query(&c->db, Q_node_fence, INT(2), INT(1))));
+	ROUNDS(TIMEOUT / TICK + 3, a);
+	assert_int_equal(told("node.locked"), 1);
+	assert_int_equal(told("node.dead"), 0);
+	assert_true(db_commit(&c->db));
+	ROUNDS(2, a);
+	assert_int_equal(told("node.dead"), 1);
+	assert_false(is_fenced(b));
+}
+
+/* As while a standby is away. */
+static void a_beat_that_cannot_be_made_is_told_once(void **state)
+{
+	struct fixture *f = *state;
+	struct member *a = joined(f, 0), *b = member(f, 1);
+	uint64_t horizon;
+
+	ROUNDS(1, a);
+	horizon = node_horizon(&a->node);
+	assert_true(db_begin(&b->db));
+	assert_true(db_exists(&b->db, db_query(&b->db, Q_node_beat, INT(1), INT(1), INT(0))));
+	for (unsigned i = 0; i < 3; i++) {
+		boot_ms += TICK;
+		assert_false(node_step(&a->node));
+	}
+	assert_int_equal(told("node.refused"), 1);
+	assert_int_equal(node_horizon(&a->node), horizon);
+	assert_true(db_commit(&b->db));
+	ROUNDS(1, a);
+	assert_true(node_horizon(&a->node) > horizon);
 }
 
 static void a_claim_ends_what_holds_its_own_row(void **state)
@@ -712,12 +795,15 @@ int main(void)
 		TEST(a_beat_moves_the_horizon_and_the_floor_of_ids),
 		TEST(the_horizon_stays_while_the_server_is_away),
 		TEST(the_others_are_known),
+		TEST(a_wrong_clock_is_told_and_one_that_is_very_wrong_drains),
 		TEST(a_stopped_node_is_declared_dead_once),
-		TEST(recipients_with_a_mark_are_noted),
+		TEST(recipients_with_a_mark_are_left_to_the_writer),
 		TEST(who_was_declared_dead_claims_again),
 		TEST(who_could_not_watch_declares_nobody_dead),
 		TEST(a_stopped_backend_with_locks_is_ended),
 		TEST(a_backend_that_waits_for_a_standby_is_not_ended),
+		TEST(a_row_that_cannot_be_locked_is_told_once),
+		TEST(a_beat_that_cannot_be_made_is_told_once),
 		TEST(a_claim_ends_what_holds_its_own_row),
 		TEST(a_copy_of_the_state_dir_is_told),
 		TEST(shards_are_balanced_and_taken_over),
