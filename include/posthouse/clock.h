@@ -1,4 +1,4 @@
-/* clock.h - the two clocks. */
+/* clock.h - the clocks. */
 #ifndef POSTHOUSE_CLOCK_H
 #define POSTHOUSE_CLOCK_H
 
@@ -23,5 +23,8 @@ static inline uint64_t clock_mended(uint64_t at, uint64_t now, uint64_t period)
 
 /* Milliseconds of a clock that never jumps: what timers and time limits use. */
 uint64_t clock_mono_ms(void);
+
+/* The same, but it also counts the time in which the machine was suspended; all processes of the machine have the same. */
+uint64_t clock_boot_ms(void);
 
 #endif

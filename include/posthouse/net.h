@@ -150,6 +150,8 @@ void stream_start_server_tls_behind(struct stream *st, struct tls_context *t);
  * them (at 64 MiB the stream breaks). */
 void stream_write(struct stream *st, struct str bytes);
 size_t stream_pending(const struct stream *st);
+/* Bytes that the kernel has taken and not sent so far, because the peer takes no more or the network is slow. */
+size_t stream_unsent(const struct stream *st);
 void stream_resume(struct stream *st);
 
 /* finish: close when the kernel has sent everything and the peer has ended too, at the latest after 5 s. close: at once. After

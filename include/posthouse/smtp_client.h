@@ -135,6 +135,10 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t);
 bool smtp_client_takes_text(const struct smtp_client *c);
 void smtp_client_text(struct smtp_client *c, struct str bytes);
 void smtp_client_text_end(struct smtp_client *c);
+/* For a user that decides at the last moment whether the text ends. When all of it is written: does smtp_client_text_end() write
+ * the end at once? With BDAT it does so when the chunks before are answered and the last one is small. False: this has perhaps
+ * written a chunk; flush, and ask again after the next input. */
+bool smtp_client_nears_end(struct smtp_client *c);
 
 /* Send QUIT if that is possible now, also after CLIENT_FAILED; the answer is dropped. */
 void smtp_client_quit(struct smtp_client *c);

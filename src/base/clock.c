@@ -1,4 +1,4 @@
-/* clock.c - the two clocks. */
+/* clock.c - the clocks. */
 #include "posthouse/clock.h"
 
 #include <time.h>
@@ -52,4 +52,9 @@ uint64_t clock_now_ms(void)
 uint64_t clock_mono_ms(void)
 {
 	return read_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_boot_ms(void)
+{
+	return read_ms(CLOCK_BOOTTIME);
 }

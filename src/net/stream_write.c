@@ -3,6 +3,9 @@
 
 #include "posthouse/secret.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 static void on_written(uv_write_t *request, int status);
 static void on_shut_down(uv_shutdown_t *request, int status);
 static void on_finish_limit(uv_timer_t *timer);
@@ -62,6 +65,16 @@ void stream_write(struct stream *st, struct str bytes)
 size_t stream_pending(const struct stream *st)
 {
 	return st->out.n + st->tcp.write_queue_size + (st->tls ? st->tls->plain.n : 0);
+}
+
+/* SIOCOUTQ, where the first is not known (gVisor), also counts what the peer has not acknowledged. */
+size_t stream_unsent(const struct stream *st)
+{
+	int fd = stream_descriptor(st), n = 0;
+
+	if (ioctl(fd, SIOCOUTQNSD, &n) != 0 && ioctl(fd, SIOCOUTQ, &n) != 0)
+		return 0; /* there is no connection any more */
+	return n > 0 ? (size_t)n : 0;
 }
 
 /* Try to write `out` at once; the rest is written when the kernel has room. */

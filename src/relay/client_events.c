@@ -109,7 +109,7 @@ static void hand_back(struct connection *c)
 /* No further transaction is wanted or allowed for this delivery. */
 static bool must_end(const struct connection *c)
 {
-	return c->delivery->orphan || c->relay->stopping;
+	return c->delivery->orphan || c->delivery->past_horizon || c->relay->stopping;
 }
 
 /* The connection is lost while no transaction is open: the open recipients go on another connection, once. */
@@ -278,7 +278,10 @@ static void on_recipient(struct connection *c, const struct smtp_client_event *e
 	struct delivery *d = c->delivery;
 	size_t index = d->tx.index[e->index];
 
-	delivery_hear(d, index, e->step, e->verdict);
+	if (d->past_horizon) /* those that were refused before have had their event */
+		delivery_hear(d, index, STEP_OURS, temp(0, S(""), S("the text got no end")));
+	else
+		delivery_hear(d, index, e->step, e->verdict);
 	d->recipients[index].heard = true;
 	d->recipients[index].suspect = e->suspect;
 }

@@ -63,8 +63,9 @@ struct connection *connection_open(struct pool *pool)
 	c->transfer.fd = -1;
 	buf_init(&c->attempts, ATTEMPTS_MAX);
 	uv_timer_init(relay->loop, &c->timer);
-	c->timer.data = c;
-	c->parts = 1;
+	uv_timer_init(relay->loop, &c->look);
+	c->timer.data = c->look.data = c;
+	c->parts = 2;
 	list_append(&pool->connections, &c->in_pool);
 	pool->connections_n++;
 	relay->connections++;
@@ -399,6 +400,7 @@ void connection_close(struct connection *c, const char *reason)
 	if (c->stream)
 		stream_close(c->stream);
 	uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&c->look, on_timer_closed);
 }
 
 void connection_part_closed(struct connection *c)

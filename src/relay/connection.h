@@ -35,6 +35,8 @@ struct transfer {
 	char *chunk;
 	bool reading, waiting; /* waiting: until the peer has taken some of the text */
 	uv_fs_t request;
+	bool ending;      /* the text is complete but for its end: see text_end.c */
+	uint64_t look_ms; /* the next pause there */
 	/* For a next hop that does not accept the text as it is: */
 	struct downgrade *convert; /* NULL: the text goes as it is */
 	struct buf downgraded;
@@ -77,9 +79,9 @@ struct connection {
 	struct smtp_client_config config;
 	struct smtp_client *client;
 	struct stream *stream;
-	uv_timer_t timer;
-	uint64_t limited_at; /* the machine's progress when the timer was started last */
-	unsigned parts;      /* that are not closed: timer, streams, a file being read */
+	uv_timer_t timer, look; /* look: see text_end.c */
+	uint64_t limited_at;    /* the machine's progress when the timer was started last */
+	unsigned parts;         /* that are not closed: timers, streams, a file being read */
 	struct candidate *candidates;
 	size_t candidates_n, tried, sessions, second_turns;
 	bool second_turn; /* the candidates that were cut short are tried with the whole time */
@@ -176,6 +178,10 @@ struct downgrade *transfer_conversion(const struct delivery *d, unsigned what); 
 void transfer_to_wire(struct connection *c, unsigned what);                     /* what: DOWNGRADE_... */
 void transfer_go_on(struct connection *c); /* the peer has taken some text, or has answered */
 void transfer_fini(struct transfer *t);
+
+/* ---- text_end.c ---- */
+void text_end_begin(struct connection *c); /* all of the text is written; the caller flushes the output */
+void text_end_go_on(struct connection *c); /* the peer has taken some text, or has answered; no effect without text_end_begin() */
 
 /* ---- downgrade.c ---- */
 /* How the text of the delivery must be changed for this next hop: DOWNGRADE_... of mail.h; 0: not at all. */

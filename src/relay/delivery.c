@@ -57,6 +57,7 @@ struct delivery *delivery_new(struct relay *relay, const struct msg_deliver *m, 
 	d->relay = relay;
 	d->lease = m->lease;
 	d->id = m->id;
+	d->epoch = m->epoch;
 	d->log.message = m->id;
 	d->fd = fd;
 	buf_init(&d->transcript, TRANSCRIPT_MAX);

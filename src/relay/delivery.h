@@ -58,6 +58,7 @@ struct delivery {
 	enum delivery_state state;
 	struct log log;
 	uint64_t lease, id; /* id: the message */
+	uint64_t epoch;     /* of the node when it took the recipients; 0: there is no cluster */
 	struct arena arena;
 	struct envelope envelope; /* deliver_by_mode is BY_NONE when there is no deliver_by */
 	struct str prefix, text;
@@ -83,6 +84,7 @@ struct delivery {
 	struct buf given_up; /* lines about these, for the transcript */
 	bool unfit;          /* the next hop cannot do what REQUIRETLS demands */
 	bool other_family;   /* sent again by the other address family after a refusal of the first */
+	bool past_horizon;   /* it got no end of its text, so its open recipients were not tried: see text_end.c */
 	bool orphan;         /* the queue process that gave the lease has ended: no result is expected */
 };
 

@@ -113,6 +113,11 @@ static void handle_settled(void *ctx, struct channel *ch, const struct msg_settl
 		delivery_free(d);
 }
 
+static void handle_horizon(void *ctx, struct channel *ch, const struct msg_horizon *m, int fd)
+{
+	relay_of(ctx)->horizon = (struct horizon){ m->epoch, m->boottime_ms };
+}
+
 static void handle_upstream_test(void *ctx, struct channel *ch, const struct msg_upstream_test *m, int fd)
 {
 	probe_begin(relay_of(ctx), ch, m);
@@ -225,6 +230,7 @@ static void stats(struct role *r)
 	role_stat(r, METRIC_RELAY_DOMAINS, domains);
 	role_tally(r, METRIC_RELAY_TLS, &relay->tls_versions);
 	role_stat(r, METRIC_RELAY_TLS_RESUMED, relay->tls_resumed);
+	role_stat(r, METRIC_RELAY_HORIZON_CLOSED, relay->horizon_closed);
 	for (size_t i = 0; i < role_config(r)->tls_n; i++) {
 		const struct cfg_tls *entry = &role_config(r)->tls[i];
 
@@ -239,6 +245,7 @@ static const struct ipc_handlers handlers = {
 	.deliver = handle_deliver,
 	.withdraw = handle_withdraw,
 	.settled = handle_settled,
+	.horizon = handle_horizon,
 	.names_changed = handle_names_changed,
 	.upstream_test = handle_upstream_test,
 	.tls_look = handle_tls_look,

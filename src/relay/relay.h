@@ -3,6 +3,7 @@
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
+#include "horizon.h"
 #include "host_status.h"
 
 #include "posthouse/dns.h"
@@ -57,6 +58,8 @@ struct relay {
 	size_t waiting, running, connections;
 	struct tally tls_versions; /* of the sessions that were opened */
 	uint64_t tls_resumed;      /* those of them that resumed an earlier one */
+	struct horizon horizon;
+	uint64_t horizon_closed; /* deliveries that got no end of their text because of it */
 	uint64_t next_connection;
 	struct arena scratch; /* texts of `configure` */
 	struct arena arena;   /* of the next line */

@@ -4,8 +4,6 @@
 #include "delivery.h"
 #include "relay.h"
 
-#include "posthouse/crash.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -125,6 +123,10 @@ static void on_read(uv_fs_t *request)
 
 void transfer_go_on(struct connection *c)
 {
+	if (c->transfer.ending) {
+		text_end_go_on(c);
+		return;
+	}
 	if (!c->transfer.waiting || must_wait(c))
 		return;
 	c->transfer.waiting = false;
@@ -179,7 +181,6 @@ static bool take_for_wire(struct connection *c, struct str bytes)
 	return true;
 }
 
-/* From here on only the peer knows the outcome. */
 static void end_for_wire(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
@@ -191,8 +192,7 @@ static void end_for_wire(struct connection *c)
 	}
 	if (t->convert)
 		write_downgraded(c);
-	crash_point("relay.before_text_end");
-	smtp_client_text_end(c->client);
+	text_end_begin(c);
 }
 
 static const struct transfer_ops wire_ops = { take_for_wire, end_for_wire };

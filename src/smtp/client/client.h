@@ -29,6 +29,7 @@ enum client_bounds {
 	ORCPT_MAX = 500,       /* RFC 3461 4.2 */
 	PIPELINE_MAX = 100,    /* commands without answer: neither side's socket buffer fills (RFC 2920 3.1) */
 	CHUNK_MIN = 32 * 1024, /* of BDAT, but for the last one */
+	LAST_CHUNK_MAX = 1024, /* for a user who asks smtp_client_nears_end() */
 	BY_MAX_S = 999999999,  /* RFC 2852 4 */
 };
 

@@ -34,12 +34,12 @@ static bool window_is_full(const struct smtp_client *c)
 	return c->tx.chunks_sent - c->tx.chunks_answered >= window;
 }
 
-static void write_chunk(struct smtp_client *c, const char *last)
+static void write_chunk(struct smtp_client *c, size_t n, const char *last)
 {
-	client_write(c, "BDAT %zu%s", c->chunk.n, last);
-	if (!buf_add(&c->output, buf_view(&c->chunk)))
+	client_write(c, "BDAT %zu%s", n, last);
+	if (!buf_add(&c->output, str_head(buf_view(&c->chunk), n)))
 		assert(!"the user drains what we write");
-	buf_clear(&c->chunk);
+	buf_consume(&c->chunk, n);
 	c->tx.chunks_sent++;
 }
 
@@ -50,10 +50,10 @@ static void write_chunks(struct smtp_client *c)
 
 	if (!tx->ended) {
 		if (c->chunk.n >= CHUNK_MIN && !window_is_full(c))
-			write_chunk(c, "");
+			write_chunk(c, c->chunk.n, "");
 	} else if (tx->chunks_answered == tx->chunks_sent) {
 		client_enter(c, STAGE_END);
-		write_chunk(c, " LAST");
+		write_chunk(c, c->chunk.n, " LAST");
 		buf_release(&c->chunk); /* no memory of it while the connection is idle */
 	}
 }
@@ -114,6 +114,20 @@ void smtp_client_text(struct smtp_client *c, struct str bytes)
 			assert(!"the user waits when text is not taken");
 	}
 	tx->in_line = bytes.p[bytes.n - 1] != '\n';
+}
+
+bool smtp_client_nears_end(struct smtp_client *c)
+{
+	struct client_transaction *tx = &c->tx;
+
+	if (c->stage != STAGE_CHUNKS)
+		return c->stage == STAGE_TEXT;
+	if (tx->ended || tx->chunks_answered < tx->chunks_sent)
+		return false;
+	if (c->chunk.n <= LAST_CHUNK_MAX)
+		return true;
+	write_chunk(c, c->chunk.n - LAST_CHUNK_MAX, "");
+	return false;
 }
 
 static void end_chunks(struct smtp_client *c)

@@ -177,6 +177,7 @@ static const char *const plans[] = {
 	"local_client local_user_is host_checked",
 	"login_start login_step authorized login_present login_ended login_end",
 	"deliver deliver settled withdraw",
+	"horizon deliver horizon",
 	"upstream_step upstream_step upstream_refused",
 	"upstream_sign_in fetched upstream_sign_in",
 	"sign sign",

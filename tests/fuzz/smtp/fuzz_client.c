@@ -44,15 +44,21 @@ static void write_text(struct user *u)
 	for (; u->left > 0 && smtp_client_takes_text(u->client); u->left--)
 		smtp_client_text(u->client, str_make(large, sizeof large));
 	u->writing = u->left > 0;
-	if (!u->writing)
+	if (!u->writing && smtp_client_nears_end(u->client))
 		smtp_client_text_end(u->client);
+	else
+		u->writing = true;
 }
 
 static void write_rest(struct user *u)
 {
 	if (!u->writing || !smtp_client_takes_text(u->client))
 		return;
-	smtp_client_text(u->client, S("and so on\r\n"));
+	if (u->left > 0)
+		smtp_client_text(u->client, S("and so on\r\n"));
+	u->left = 0;
+	if (u->large && !smtp_client_nears_end(u->client))
+		return;
 	u->writing = false;
 	smtp_client_text_end(u->client);
 }

@@ -261,6 +261,10 @@ static size_t on_input(void *ctx, struct stream *st, struct str bytes)
 		say(k, "this is no TLS at all");
 		return bytes.n;
 	}
+	if (k->sink->deaf && (k->in_text || k->in_chunk)) {
+		k->sink->unheard++;
+		return 0;
+	}
 	buf_add(&k->input, bytes);
 	for (;;) {
 		if (k->in_chunk)
@@ -380,6 +384,7 @@ void sink_open_at(struct sink *s, uv_loop_t *loop, const char *address, unsigned
 	uv_timer_init(loop, &s->timer);
 	s->timer.data = s;
 	uv_timer_start(&s->timer, on_drip, 20, 20);
+	s->listening = fd;
 	s->listener = listener_serve(loop, fd, on_connection, s);
 }
 
@@ -398,6 +403,21 @@ void sink_release(struct sink *s)
 			say(k, "250 2.0.0 taken at last");
 		k->holding = false;
 	}
+}
+
+void sink_narrow(struct sink *s)
+{
+	int bytes = 16 * 1024;
+
+	if (setsockopt(s->listening, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) != 0)
+		abort();
+}
+
+void sink_hear(struct sink *s)
+{
+	s->deaf = false;
+	LIST_EACH_OF (struct sink_session, k, &s->list, in_sink)
+		stream_resume(k->st);
 }
 
 void sink_hang_up(struct sink *s)

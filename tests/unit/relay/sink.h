@@ -9,6 +9,7 @@
 struct sink {
 	uv_loop_t *loop;
 	struct listener *listener;
+	int listening;
 	unsigned port;
 
 	/* What it is like. */
@@ -38,8 +39,10 @@ struct sink {
 	bool drop_every_mail;
 	unsigned sessions_max; /* more at once are refused (0: as many as you like) */
 	bool hold;             /* the final reply waits for sink_release() */
+	bool deaf;             /* reads no text before sink_hear(); see sink_narrow() */
 
 	/* What it has seen. */
+	unsigned unheard; /* times that text came to a deaf one */
 	unsigned sessions, open, most_open, messages, logins, mails, quits, rsets, chunks, last_chunks, datas;
 	struct buf text;        /* of the last message, dots removed */
 	struct buf credentials; /* all AUTH lines */
@@ -52,6 +55,8 @@ struct sink {
 void sink_open(struct sink *s, uv_loop_t *loop);
 void sink_open_at(struct sink *s, uv_loop_t *loop, const char *address, unsigned port); /* port 0: any */
 void sink_release(struct sink *s);
+void sink_narrow(struct sink *s); /* clients opened from now on can send it little before it reads */
+void sink_hear(struct sink *s);
 void sink_hang_up(struct sink *s); /* all sessions */
 void sink_close(struct sink *s);
 

@@ -856,6 +856,47 @@ static void test_binary(void **state)
 	smtp_client_free(c);
 }
 
+/* A user who decides at the last moment: the chunks before the last one are answered, and it is small. */
+static void test_last_moment(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("h") };
+	struct smtp_client *c = ready_client(&config, "250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+	struct smtp_recipient recipients[] = { { S("a@x") } };
+	struct smtp_transaction t = { .sender = S("s@x"), .recipients = recipients, .recipients_n = 1 };
+	struct smtp_client_event e;
+	static char bytes[50000];
+
+	memset(bytes, 'x', sizeof bytes);
+	smtp_client_send(c, &t);
+	smtp_client_feed(c, S("250 Ok\r\n250 Ok\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_TEXT);
+	buf_clear(smtp_client_output(c));
+	smtp_client_text(c, str_make(bytes, sizeof bytes));
+	smtp_client_text(c, S("end")); /* the bytes before go */
+	assert_true(str_starts(buf_view(smtp_client_output(c)), S("BDAT 50000\r\n")));
+	buf_clear(smtp_client_output(c));
+	smtp_client_text(c, str_make(bytes, 3000));
+	assert_false(smtp_client_nears_end(c)); /* the first chunk has no answer */
+	assert_int_equal(smtp_client_output(c)->n, 0);
+	smtp_client_feed(c, S("250 Ok\r\n"));
+	assert_false(smtp_client_next(c, &e));
+	assert_false(smtp_client_nears_end(c));
+	assert_true(str_starts(buf_view(smtp_client_output(c)), S("BDAT 1979\r\nendxx")));
+	assert_int_equal(smtp_client_output(c)->n, 11 + 1979);
+	buf_clear(smtp_client_output(c));
+	assert_false(smtp_client_nears_end(c));
+	assert_int_equal(smtp_client_output(c)->n, 0);
+	smtp_client_feed(c, S("250 Ok\r\n"));
+	assert_false(smtp_client_next(c, &e));
+	assert_true(smtp_client_nears_end(c));
+	assert_int_equal(smtp_client_output(c)->n, 0);
+	smtp_client_text_end(c);
+	assert_true(str_starts(buf_view(smtp_client_output(c)), S("BDAT 1026 LAST\r\nxx")));
+	assert_false(smtp_client_nears_end(c));
+	smtp_client_free(c);
+}
+
 /* A group of more commands than the window goes out in parts, and each reply makes room for one more. */
 static void test_window(void **state)
 {
@@ -1085,17 +1126,12 @@ static void test_progress(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dialogues),
-		cmocka_unit_test(test_peer),
-		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_long_replies),
-		cmocka_unit_test(test_binary),
-		cmocka_unit_test(test_window),
-		cmocka_unit_test(test_long_initial_response),
-		cmocka_unit_test(test_long_token),
-		cmocka_unit_test(test_transcript),
-		cmocka_unit_test(test_steps),
-		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_dialogues),   cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_bounds),      cmocka_unit_test(test_long_replies),
+		cmocka_unit_test(test_binary),      cmocka_unit_test(test_window),
+		cmocka_unit_test(test_last_moment), cmocka_unit_test(test_long_initial_response),
+		cmocka_unit_test(test_long_token),  cmocka_unit_test(test_transcript),
+		cmocka_unit_test(test_steps),       cmocka_unit_test(test_progress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
