@@ -48,6 +48,13 @@ enum {
 	RIGHT_REPORT = 8,     /* pickup's report about a file: from the null sender, written by local_report_sender() alone */
 };
 
+/* What a node of a cluster does, see node_is. */
+enum node_state {
+	NODE_UP,
+	NODE_DRAINING, /* it is to be left by all clients */
+	NODE_AWAY,     /* the database cannot be reached */
+};
+
 enum msg_type {
 #define MSG(name, from, to, passes, flags, fields) MSG_##name,
 #include "posthouse/messages.def"

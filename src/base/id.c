@@ -25,6 +25,22 @@ uint64_t id_next(struct id_source *source, uint64_t now_ms)
 	       (uint64_t)(source->worker & ((1u << WORKER_BITS) - 1)) << SEQUENCE_BITS | source->sequence;
 }
 
+/* The next id begins another millisecond. */
+void id_source_join(struct id_source *source, unsigned node, uint64_t floor_ms)
+{
+	if (node == source->node && floor_ms <= source->last_ms)
+		return;
+	source->node = node;
+	if (floor_ms > source->last_ms)
+		source->last_ms = floor_ms;
+	source->sequence = (1u << SEQUENCE_BITS) - 1;
+}
+
+unsigned id_node_of_others(unsigned number)
+{
+	return number > 0 ? number : ID_NODE_OTHERS;
+}
+
 const char *id_format(uint64_t id, char text[ID_TEXT_MAX])
 {
 	for (int i = 12; i >= 0; i--) {
@@ -57,6 +73,11 @@ bool id_parse(struct str text, uint64_t *id_out)
 uint64_t id_time_ms(uint64_t id)
 {
 	return id >> TIME_SHIFT;
+}
+
+unsigned id_node(uint64_t id)
+{
+	return id >> (SEQUENCE_BITS + WORKER_BITS) & ((1u << NODE_BITS) - 1);
 }
 
 unsigned id_worker(uint64_t id)

@@ -103,6 +103,7 @@ static void on_looked(uv_work_t *work, int status)
 	struct look *l = &p->look;
 
 	p->looking = false;
+	node_use(p);
 	if (l->error != 0 && l->error != p->error)
 		log_warning(NULL, "pickup.unusable", kv("path", p->path), kv("reason", strerror(l->error)));
 	p->error = l->error;
@@ -184,6 +185,12 @@ static void peer_up(struct role *r, struct channel *ch)
 	serve(p);
 }
 
+static void handle_node_is(void *ctx, struct channel *ch, const struct msg_node_is *m, int fd)
+{
+	if (!node_heard(role_data(ctx), m))
+		channel_close(ch, "a node that cannot be");
+}
+
 static void stop(struct role *r, uint64_t grace_ms)
 {
 	uv_timer_stop(&pickup.look_timer);
@@ -207,9 +214,9 @@ static void stats(struct role *r)
 
 int main(int argc, char **argv)
 {
-	static const struct ipc_handlers none;
+	static const struct ipc_handlers handlers = { .node_is = handle_node_is };
 	static const struct role_ops ops = {
-		.id = ROLE_PICKUP, .start = start, .peer_up = peer_up, .stop = stop, .stats = stats, .handlers = &none
+		.id = ROLE_PICKUP, .start = start, .peer_up = peer_up, .stop = stop, .stats = stats, .handlers = &handlers
 	};
 
 	return role_main(argc, argv, &ops);

@@ -92,7 +92,9 @@ struct pickup {
 	struct id_source part_ids;
 	bool looking, look_again, first_done, watching;
 	struct id_source ids;
-	struct list files; /* oldest first */
+	unsigned node;        /* of a cluster; 0: none is known. All its ids … */
+	uint64_t id_floor_ms; /* … are above this time */
+	struct list files;    /* oldest first */
 	size_t files_n;
 	unsigned running;
 	uint64_t reports, reports_since; /* of this hour, with those under way */
@@ -128,6 +130,10 @@ struct file {
 
 /* Its turn has come. It ends in pickup->turn_over(). */
 void file_begin(struct file *f);
+
+/* ---- node.c ---- */
+bool node_heard(struct pickup *p, const struct msg_node_is *m); /* false: there is no such node */
+void node_use(struct pickup *p);                                /* for the next ids; not during a look */
 
 /* ---- ends.c: each ends the turn of the file, which can then be freed ---- */
 void end_forget(struct file *f);

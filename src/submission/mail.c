@@ -105,13 +105,28 @@ static void limit_priority(struct session *s)
 		*priority = most;
 }
 
+/* Does this node of a cluster take mail now? The 421 ends the session: the client connects again, to another node. */
+static struct verdict ask_node(struct session *s)
+{
+	switch (s->sub->node_state) {
+	case NODE_UP: return ok();
+	case NODE_DRAINING:
+		s->ended_for = "the node is being drained";
+		return temp(421, S("4.3.2"), S("This node is being drained, connect again to reach another one"));
+	case NODE_AWAY: break;
+	}
+	return temp(451, S("4.3.0"), S("The database cannot be reached, try again later"));
+}
+
 void session_on_mail(struct session *s, const struct smtp_event *e)
 {
 	struct arena a = { 0 };
 	struct str sender;
-	struct verdict v = choose_sender(s, &a, e->address, &sender);
+	struct verdict v = ask_node(s);
 	bool asked = false;
 
+	if (v.class == OK)
+		v = choose_sender(s, &a, e->address, &sender);
 	if (v.class == OK) {
 		s->tx = transaction_new(s, sender, &e->mail);
 		limit_priority(s);

@@ -136,6 +136,19 @@ static void handle_session_over(void *ctx, struct channel *ch, const struct msg_
 	ipc_send_session_ended(ch, &(struct msg_session_ended){ .call = m->call }, -1);
 }
 
+/* A queue that is away leaves the state as it was: mail waits for the next one, as without a cluster. */
+static void handle_node_is(void *ctx, struct channel *ch, const struct msg_node_is *m, int fd)
+{
+	struct submission *sub = the_submission(ctx);
+
+	if (m->number > ID_CLUSTER_NODES_MAX || m->state > NODE_AWAY) {
+		channel_close(ch, "a node that cannot be");
+		return;
+	}
+	id_source_join(&sub->ids, (unsigned)m->number, m->id_floor_ms);
+	sub->node_state = (enum node_state)m->state;
+}
+
 /* Is it a connection, to a program of this machine? */
 static bool is_local_socket(int fd)
 {
@@ -262,6 +275,7 @@ int main(int argc, char **argv)
 {
 	/* master is the frame's to answer, as are the console's questions for figures */
 	static const struct ipc_handlers handlers = { .session_over = handle_session_over,
+						      .node_is = handle_node_is,
 						      .local_client = handle_local_client,
 						      .session_page = handle_session_page,
 						      .session_close = handle_session_close };

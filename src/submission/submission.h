@@ -69,6 +69,7 @@ struct submission {
 	uint64_t stop_at; /* monotonic ms: grace is over; 0 = no stop */
 
 	struct id_source ids;
+	enum node_state node_state; /* of a cluster; else NODE_UP */
 	uint64_t next_session, next_transaction;
 	uint64_t queue_generation, login_generation; /* count the processes that have connected; 0 = none so far */
 

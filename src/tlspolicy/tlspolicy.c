@@ -52,6 +52,14 @@ static void handle_tls_report_list(void *ctx, struct channel *ch, const struct m
 	reporting_list(&tlspolicy.reporting, ch, m);
 }
 
+static void handle_node_is(void *ctx, struct channel *ch, const struct msg_node_is *m, int fd)
+{
+	if (m->number > ID_CLUSTER_NODES_MAX)
+		channel_close(ch, "a node that cannot be");
+	else
+		id_source_join(&tlspolicy.reporting.ids, id_node_of_others((unsigned)m->number), m->id_floor_ms);
+}
+
 static void apply(struct role *r)
 {
 	reporting_apply(&tlspolicy.reporting);
@@ -101,6 +109,7 @@ int main(int argc, char **argv)
 {
 	static const struct ipc_handlers handlers = { .sts_find = handle_sts_find,
 						      .names_changed = handle_names_changed,
+						      .node_is = handle_node_is,
 						      .tls_session = handle_tls_session,
 						      .tls_report_show = handle_tls_report_show,
 						      .tls_report_list = handle_tls_report_list };

@@ -34,6 +34,52 @@ static void test_no_two_workers_make_the_same(void **state)
 	}
 }
 
+/* A number that changes and a floor: always upwards, never twice. */
+static void test_join(void **state)
+{
+	struct id_source source = { .node = ID_NODE_OTHERS, .worker = ID_WORKER_QUEUE };
+	uint64_t last = id_next(&source, NOW), id;
+
+	id_source_join(&source, 3, 0); /* a lower number, within the same millisecond */
+	id = id_next(&source, NOW);
+	assert_true(id > last);
+	assert_int_equal(id_node(id), 3);
+	assert_int_equal(id_worker(id), ID_WORKER_QUEUE);
+	id_source_join(&source, 3, NOW + 10000); /* above the floor, not at it */
+	id = id_next(&source, NOW + 1);
+	assert_true(id_time_ms(id) == NOW + 10001);
+	last = id;
+	id_source_join(&source, 3, NOW); /* the same again changes nothing */
+	id = id_next(&source, NOW + 2);
+	assert_true(id == last + 1);
+	assert_true(id_time_ms(id_next(&source, NOW + 20000)) == NOW + 20000);
+	assert_int_equal(id_node_of_others(0), ID_NODE_OTHERS);
+	assert_int_equal(id_node_of_others(7), 7);
+}
+
+/* All workers of all nodes, at the same moment. */
+static void test_whole_cluster(void **state)
+{
+	static const unsigned others[] = { ID_WORKER_TLSPOLICY, ID_WORKER_PARTS, ID_WORKER_PICKUP, ID_WORKER_QUEUE };
+	static bool seen[16][64];
+
+	for (unsigned node = 1; node <= ID_CLUSTER_NODES_MAX; node++) {
+		for (unsigned i = 0; i < ID_CLUSTER_WORKERS_MAX + 4; i++) {
+			bool other = i >= ID_CLUSTER_WORKERS_MAX;
+			struct id_source s = { .node = other ? ID_NODE_OTHERS : 0,
+					       .worker = other ? others[i - ID_CLUSTER_WORKERS_MAX] : i };
+			uint64_t id;
+
+			id_source_join(&s, other ? id_node_of_others(node) : node, 0);
+			id = id_next(&s, NOW);
+			assert_true(id_time_ms(id) == NOW);
+			assert_int_equal(id_node(id), node);
+			assert_false(seen[id_node(id)][id_worker(id)]);
+			seen[id_node(id)][id_worker(id)] = true;
+		}
+	}
+}
+
 static void test_text(void **state)
 {
 	static const uint64_t ids[] = { 0, 1, 31, 32, UINT64_C(0x7fffffffffffffff), UINT64_C(0x123456789abcdef), NOW << 21 };
@@ -73,6 +119,7 @@ static void test_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_order), cmocka_unit_test(test_no_two_workers_make_the_same),
+					    cmocka_unit_test(test_join), cmocka_unit_test(test_whole_cluster),
 					    cmocka_unit_test(test_text) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,32 @@ static void test_parts(void **state)
 	free(l.found);
 }
 
+/* A node of a cluster: what is taken gets ids of its number. A thread that looks has the source for itself. */
+static void test_node(void **state)
+{
+	static struct pickup p = { .ids = { .node = ID_NODE_OTHERS, .worker = ID_WORKER_PICKUP },
+				   .part_ids = { .node = ID_NODE_OTHERS, .worker = ID_WORKER_PARTS } };
+	uint64_t before = id_next(&p.ids, clock_now_ms()), floor_ms = clock_now_ms() + 50000, id;
+
+	assert_int_equal(id_node(before), ID_NODE_OTHERS);
+	p.looking = true;
+	assert_true(node_heard(&p, &(struct msg_node_is){ .number = 4, .id_floor_ms = floor_ms, .state = NODE_AWAY }));
+	assert_int_equal(id_node(id_next(&p.ids, clock_now_ms())), ID_NODE_OTHERS);
+	p.looking = false;
+	node_use(&p);
+	id = id_next(&p.ids, clock_now_ms());
+	assert_int_equal(id_node(id), 4);
+	assert_int_equal(id_worker(id), ID_WORKER_PICKUP);
+	assert_true(id > before && id_time_ms(id) > floor_ms);
+	id = id_next(&p.part_ids, clock_now_ms());
+	assert_int_equal(id_node(id), 4);
+	assert_int_equal(id_worker(id), ID_WORKER_PARTS);
+	assert_true(id_time_ms(id) > floor_ms);
+	assert_false(node_heard(&p, &(struct msg_node_is){ .number = 16 }));
+	assert_true(node_heard(&p, &(struct msg_node_is){ .number = 0 }));
+	assert_int_equal(id_node(id_next(&p.ids, clock_now_ms())), ID_NODE_OTHERS);
+}
+
 /* A good file that cannot be opened now is no bad one. */
 static void test_reading_later(void **state)
 {
@@ -309,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_room_for_new_users),
 		cmocka_unit_test_setup_teardown(test_times, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
+		cmocka_unit_test(test_node),
 		cmocka_unit_test_setup_teardown(test_reading_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_odd_things, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reading, setup, teardown),

@@ -1,6 +1,9 @@
 /* test_trouble.c - queue, login or the client is away, dies or is silent: nothing is promised that does not hold, and nobody waits for ever. */
 #include "harness.h"
 
+#include "posthouse/clock.h"
+#include "posthouse/id.h"
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -231,13 +234,96 @@ static void test_client_breaks_off(void **state)
 	assert_int_equal(w->leaves, 1);
 }
 
+/* All that queue has sent so far. */
+static void let_it_read(struct world *w)
+{
+	unsigned answered = 0;
+
+	ipc_call_session_over(w->role.peers[ROLE_QUEUE], &(struct msg_session_over){ .session = 0 }, -1, on_session_ended,
+			      &answered);
+	assert_true(wait_for(w, &answered, 1));
+}
+
+static void say_node(struct world *w, unsigned number, uint64_t floor_ms, enum node_state state)
+{
+	struct msg_node_is m = { .number = number, .id_floor_ms = floor_ms, .state = state };
+
+	assert_true(ipc_send_node_is(w->role.peers[ROLE_QUEUE], &m, -1));
+	let_it_read(w);
+}
+
+static uint64_t send_one(struct world *w, struct end *client)
+{
+	begin_message(w, client);
+	say(client, SMALL_TEXT);
+	expect_reply(w, client, "250 2.0.0");
+	return w->offers[w->offers_n - 1].id;
+}
+
+/* A node of a cluster: ids have its number and are above the floor; MAIL hears whether it takes mail. */
+static void test_node(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+	uint64_t before, id, floor_ms = clock_now_ms() + 50000;
+
+	start(w);
+	client = open_login(w);
+	before = send_one(w, client);
+	assert_int_equal(id_node(before), 0);
+	say_node(w, 5, floor_ms, NODE_UP);
+	id = send_one(w, client);
+	assert_int_equal(id_node(id), 5);
+	assert_true(id > before && id_time_ms(id) > floor_ms);
+
+	begin_message(w, client); /* what has begun goes on */
+	say_node(w, 5, 0, NODE_AWAY);
+	say(client, SMALL_TEXT);
+	expect_reply(w, client, "250 2.0.0");
+	assert_true(w->offers[2].id > id);
+	talk(w, client, "MAIL FROM:<alice@example.org>", "451 4.3.0 The database cannot be reached, try again later\r\n");
+	talk(w, client, "RCPT TO:<bob@example.net>", "503 5.5.1");
+	say_node(w, 5, 0, NODE_UP);
+	talk(w, client, "MAIL FROM:<alice@example.org>", "250 2.1.0");
+	say_node(w, 5, 0, NODE_DRAINING);
+	talk(w, client, "RSET", "250");
+	talk(w, client, "MAIL FROM:<alice@example.org>", "421 4.3.2 This node is being drained, ");
+	expect_end(w, client);
+	assert_int_equal(w->offers_n, 3);
+}
+
+/* No such node, no such state: queue has broken the rules, and loses its channel. */
+static void test_no_such_node(void **state)
+{
+	struct world *w = *state;
+	struct msg_node_is wrong[] = { { .number = 16 }, { .number = 1, .state = NODE_AWAY + 1 } };
+	struct end *client;
+
+	start(w);
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		assert_true(ipc_send_node_is(w->role.peers[ROLE_QUEUE], &wrong[i], -1));
+		for (unsigned k = 0; k < 500 && w->role.peers[ROLE_QUEUE]; k++)
+			run_for(w->role.loop, 10);
+		assert_null(w->role.peers[ROLE_QUEUE]);
+		played_connect(&w->role, ROLE_QUEUE, &queue_handlers);
+	}
+	client = open_login(w);
+	assert_int_equal(id_node(send_one(w, client)), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		SUBMISSION_TEST(test_queue_dies),        SUBMISSION_TEST(test_queue_stays_away),
-		SUBMISSION_TEST(test_queue_is_silent),   SUBMISSION_TEST(test_queue_refuses),
-		SUBMISSION_TEST(test_login_dies),        SUBMISSION_TEST(test_client_leaves),
-		SUBMISSION_TEST(test_client_breaks_off), SUBMISSION_TEST(test_login_of_a_host_is_locked),
+		SUBMISSION_TEST(test_queue_dies),
+		SUBMISSION_TEST(test_queue_stays_away),
+		SUBMISSION_TEST(test_queue_is_silent),
+		SUBMISSION_TEST(test_queue_refuses),
+		SUBMISSION_TEST(test_login_dies),
+		SUBMISSION_TEST(test_client_leaves),
+		SUBMISSION_TEST(test_client_breaks_off),
+		SUBMISSION_TEST(test_login_of_a_host_is_locked),
+		SUBMISSION_TEST(test_node),
+		SUBMISSION_TEST(test_no_such_node),
 	};
 
 	program = argc > 1 ? argv[1] : NULL;

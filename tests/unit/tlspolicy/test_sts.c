@@ -222,6 +222,21 @@ static void test_names_change(void **state)
 	assert_int_equal(w->last.mode, 2);
 }
 
+/* queue says which node of a cluster this is, or what no queue says. */
+static void test_node(void **state)
+{
+	struct world *w = *state;
+
+	played_connect(&w->role, ROLE_QUEUE, &no_handlers);
+	ipc_send_node_is(w->role.peers[ROLE_QUEUE], &(struct msg_node_is){ .number = 15, .id_floor_ms = 1 }, -1);
+	ask_and_wait("example.net");
+	assert_non_null(w->role.peers[ROLE_QUEUE]);
+	ipc_send_node_is(w->role.peers[ROLE_QUEUE], &(struct msg_node_is){ .number = 16 }, -1);
+	for (unsigned i = 0; i < 500 && w->role.peers[ROLE_QUEUE]; i++)
+		run_for(&w->loop, 10);
+	assert_null(w->role.peers[ROLE_QUEUE]);
+}
+
 /* An administrator who asks what is kept makes no request. */
 static void test_only_what_is_kept(void **state)
 {
@@ -354,6 +369,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_many_domains, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_fetch_dies, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_names_change, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_node, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_only_what_is_kept, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_refresh, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_a_damaged_file, world_setup, world_teardown),
