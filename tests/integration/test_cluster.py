@@ -1,0 +1,84 @@
+"""packaging/cluster: the databases that a cluster of nodes stands on."""
+from databases import *
+
+
+def working_in(place):
+    """Processes whose working directory is below this one."""
+    found = []
+    for link in pathlib.Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if pathlib.Path(os.readlink(link)).is_relative_to(place):
+                found.append(link.parent.name)
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def only_by_verified_tls(db):
+    assert db.sql("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == "t"
+    other = pathlib.Path(WORK_DIR()) / "other.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=another CA", "-keyout", os.devnull, "-out", other],
+                   check=True, stderr=subprocess.DEVNULL)
+    for attributes, why in [(f"sslrootcert={other}", "certificate verify failed"), ("sslmode=disable", "no pg_hba.conf entry"),
+                            ("hostaddr=127.0.0.1,127.0.0.1 host=db1.example.org,db2.example.org", "does not match host name")]:
+        done = db.client("SELECT 1", attributes)
+        assert done.returncode and why in done.stdout, (attributes, done.stdout)
+    db.password, right = "wrong", db.password
+    assert "password authentication failed" in db.client("SELECT 1").stdout
+    db.password = right
+
+
+def test_databases_after_the_loss_of_the_primary():
+    db = Databases()
+    place = (db.directory / "data").resolve()
+    only_by_verified_tls(db)
+    assert db.admin("db1", "SHOW synchronous_standby_names") == "db2" and db.admin("db2", "SELECT pg_is_in_recovery()") == "t"
+    db.sql("CREATE TABLE word (text text)")
+    db.sql("INSERT INTO word VALUES ('acknowledged')")
+
+    db.run("kill-primary")
+    assert not can_connect(db.ports["db1"]) and working_in(place / "db1") == [] and working_in(place / "db2") != []
+    assert db.client("SELECT 1").returncode and db.client("SELECT text FROM word", "target_session_attrs=standby").stdout == "acknowledged\n"
+
+    db.run("promote")
+    assert db.sql("SELECT text FROM word") == "acknowledged"
+    assert db.admin("primary", "SELECT pg_walfile_name(pg_current_wal_lsn())").startswith("00000002")
+    assert db.admin("primary", "SHOW synchronous_standby_names") == ""  # as after every promotion
+    db.sql("INSERT INTO word VALUES ('after it')")
+    assert "no standby" in db.command("promote").stdout
+
+    db.run("stop")
+    assert not can_connect(db.ports["db2"]) and working_in(place) == []
+    assert db.run("start").strip() == db.connection and not can_connect(db.ports["db1"])  # no second primary
+    assert db.sql("SELECT text FROM word ORDER BY text").split("\n") == ["acknowledged", "after it"]
+    db.run("remove")
+    assert not place.exists() and not db.directory.exists() and working_in(place) == []
+
+
+def test_databases_with_two_primaries():
+    """The old primary lives on: it takes connections, and its commits do not return, as nobody acknowledges them."""
+    db = Databases()
+    db.sql("CREATE TABLE word (text text)")
+    db.run("kill-primary")
+    assert db.run("start").strip() == db.connection and db.sql("SELECT count(*) FROM word") == "0"  # a crash, and no promotion
+    db.run("promote")
+    for server in db.ports:
+        assert db.admin(server, "SELECT pg_is_in_recovery()") == "f", server
+    lost = start_process([CLUSTER, "databases", "psql", db.directory, "db1", "-Atqc", "INSERT INTO word VALUES ('never acknowledged')"])
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    wait_for(lambda: db.admin("db1", waits) == "1", "a commit that waits for the standby")
+    db.admin("db2", "INSERT INTO word VALUES ('acknowledged')")
+    assert lost.poll() is None and db.admin("db1", waits) == "1" and db.admin("db1", "SELECT count(*) FROM word") == "0"
+    db.run("stop")
+    assert not any(can_connect(port) for port in db.ports.values())
+
+
+def test_databases_refuse_a_directory_of_others():
+    directory = pathlib.Path(WORK_DIR()) / "other"
+    directory.mkdir()
+    (directory / "file").write_text("mine")
+    for verb, why in [("start", "was not made by this script"), ("remove", "has no databases"), ("stop", "has no databases")]:
+        done = subprocess.run([CLUSTER, "databases", verb, directory], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 1 and why in done.stdout, done.stdout
+    assert [path.name for path in directory.iterdir()] == ["file"]
+    assert subprocess.run([CLUSTER, "databases", "dance", directory], stderr=subprocess.DEVNULL).returncode == 64
