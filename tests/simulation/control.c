@@ -54,6 +54,7 @@ static void begin_declare(struct world *w, int machine, int victim)
 	t->victim_epoch = m->view[victim].epoch;
 	t->victim_beat = m->view[victim].beat;
 	trace(w, "machine %d: declares number %d epoch %d dead", machine, victim, t->victim_epoch);
+	check_declaration(w, victim, t->victim_epoch);
 	if (chance(w, 40))
 		misfortune_freeze(w, machine);
 }
@@ -135,8 +136,8 @@ void control_task(struct world *w, int machine)
 	}
 }
 
-/* The beat also read all of node and shard. */
-static void learn(struct world *w, struct machine *m, const struct tx *t)
+/* The beat also read all of node and shard. anew: this node was itself without a beat, so it cannot know how long others have been. */
+static void learn(struct world *w, struct machine *m, const struct tx *t, bool anew)
 {
 	int works = 0;
 
@@ -144,7 +145,7 @@ static void learn(struct world *w, struct machine *m, const struct tx *t)
 	for (int n = 0; n < NUMBERS; n++) {
 		const struct row *node = &t->nodes[n];
 
-		if (!node->there || node->epoch != m->view[n].epoch || node->beat != m->view[n].beat || !m->view[n].works)
+		if (anew || !node->there || node->epoch != m->view[n].epoch || node->beat != m->view[n].beat || !m->view[n].works)
 			m->view[n].seen_at = w->now;
 		m->view[n].epoch = node->epoch;
 		m->view[n].beat = node->beat;
@@ -166,6 +167,7 @@ static void learn(struct world *w, struct machine *m, const struct tx *t)
 static void beat_answered(struct world *w, int machine, const struct tx *t)
 {
 	struct machine *m = &w->machines[machine];
+	bool anew = w->now - m->beat_done > OUTAGE && !BREAKS(w, COUNT_THROUGH_OUTAGE);
 
 	if (t->outcome != COMMITTED) {
 		trace(w, "machine %d: is not a member any more", machine);
@@ -180,7 +182,7 @@ static void beat_answered(struct world *w, int machine, const struct tx *t)
 	m->floor = t->floor;
 	m->database_time = t->clock;
 	m->database_time_at = BREAKS(w, OFFSET_BY_WALL_CLOCK) ? w->now + m->wall : w->now;
-	learn(w, m, t);
+	learn(w, m, t, anew);
 }
 
 static void claim_answered(struct world *w, int machine, const struct tx *t)

@@ -136,6 +136,20 @@ void check_id(struct world *w, int number, int epoch, us id)
 	}
 }
 
+/* An outage of the database is no node's death: one that is neither frozen nor cut off is not declared dead when it is over. */
+void check_declaration(struct world *w, int number, int epoch)
+{
+	us since = w->now - NODE_TIMEOUT - OUTAGE;
+
+	for (int i = 0; i < MACHINES; i++) {
+		const struct machine *m = &w->machines[i];
+
+		if (m->running && m->member && m->number == number && m->epoch == epoch && m->queue_frozen < since &&
+		    m->cut_off < since)
+			fault(w, "machine %d is well, and is declared dead", i);
+	}
+}
+
 /* A lock that stands in the way of a declaration is gone when its backend has been terminated, at the latest when the node that
  * holds it has itself been declared dead. */
 void check_timeout(struct world *w, int machine)

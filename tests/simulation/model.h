@@ -17,6 +17,7 @@ typedef int64_t us; /* microseconds: of true time, which every CLOCK_BOOTTIME fo
 /* The times of the rules. The beat is each second; here it is slower, because most steps of a schedule are beats. */
 #define BEAT         MS(1500)
 #define OWN_BEAT_AGE SECOND(3)
+#define OUTAGE       SECOND(5) /* so long without a beat of its own, a node counts the silence of others anew */
 #define NODE_TIMEOUT SECOND(20)
 #define HORIZON      (NODE_TIMEOUT - SECOND(5))
 #define UNKNOWN_WAIT SECOND(300) /* until a recipient of unknown outcome is due again */
@@ -300,6 +301,7 @@ void check_rows(struct world *w, const struct row *rows);
 void check_given(struct world *w, int mail, int take_no);
 void check_dot(struct world *w, int machine, struct delivery *d, bool delivered);
 void check_id(struct world *w, int number, int epoch, us id);
+void check_declaration(struct world *w, int number, int epoch);
 void check_timeout(struct world *w, int machine);
 bool check_settled(const struct world *w);
 void check_end(struct world *w);

@@ -111,7 +111,7 @@ static us earlier(us a, us b)
 static bool is_well(const struct world *w, const struct machine *m)
 {
 	if (!m->running || !m->member || m->leaving || m->server[CONTROL] != w->current || w->now < m->queue_frozen ||
-	    w->now < m->relay_frozen || w->now < m->cut_off)
+	    w->now < m->relay_frozen || w->now < m->cut_off || w->now - m->beat_done > OWN_BEAT_AGE)
 		return false;
 	for (int c = 0; c < CONNECTIONS; c++)
 		if (m->tx[c] != NO_TX)

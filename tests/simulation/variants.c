@@ -23,6 +23,7 @@ const struct variant variants[VARIANTS] = {
 	[HELD_IS_STALE] = { "held-is-stale", "a late result of mail that was held meanwhile counts as stale" },
 	[RELEASE_AT_ONCE] = { "release-at-once", "released mail is due at once, though its outcome was unknown" },
 	[NO_TERMINATE] = { "no-terminate", "who declares a node dead does not end its backends, which hold locks" },
+	[COUNT_THROUGH_OUTAGE] = { "count-through-outage", "a node counts the silence of others while it has no beat itself" },
 	[IDS_ABOVE_FLOOR] = { "ids-above-floor", "a node gives ids above the floor that the database has" },
 	[OFFSET_BY_WALL_CLOCK] = { "offset-by-wall-clock", "a node reckons the database's time by its own wall clock" },
 };
