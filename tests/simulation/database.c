@@ -36,6 +36,8 @@ struct tx *db_begin(struct world *w, const struct transaction *kind, int server,
 
 		if (t->state != TX_FREE)
 			continue;
+		if (server != w->current)
+			met(OLD_PRIMARY);
 		memset(t, 0, sizeof *t);
 		t->state = TX_RUNS;
 		t->kind = kind;
@@ -240,6 +242,8 @@ void db_terminate(struct world *w, int server, int number, int epoch)
 		if (t->state == TX_RUNS && t->server == server && t->number == number &&
 		    (t->epoch == epoch || t->kind == &tx_claim)) {
 			trace(w, "tx %d %s: is terminated", i, t->kind->name);
+			if (t->statement >= t->sent)
+				met(HALF_ENDED);
 			finish(w, t, LOST);
 		}
 	}
@@ -286,6 +290,7 @@ void db_crash(struct world *w, int server, bool restarts)
 		if (t->server != server || (t->state != TX_RUNS && t->state != TX_AWAITS_STANDBY))
 			continue;
 		if (restarts && t->state == TX_AWAITS_STANDBY) {
+			met(SHOWN_BY_CRASH);
 			become_visible(w, t);
 			if (t->machine != NO_ONE)
 				t->outcome = LOST;

@@ -45,6 +45,12 @@ static void check_settle(struct world *w, const struct tx *t, const struct row *
 	const struct row *mail = &rows[MAIL(t->mail)], *due = &rows[DUE(t->mail)], *taken = &rows[TAKEN(t->mail)];
 	int last = due->there ? due->take_no : taken->there ? taken->take_no : mail->take_no;
 
+	if (t->found_in == DUE(t->mail))
+		met(LATE_COUNTS);
+	else if (t->found_in == MAIL(t->mail))
+		met(LATE_AND_HELD);
+	else if (!t->matched)
+		met(LATE_IS_STALE);
 	if (t->matched) {
 		if (t->matched != t->take_no)
 			fault(w, "B: the result of take %d of mail %d changed what take %d owned", t->take_no, t->mail,
@@ -110,10 +116,14 @@ void check_dot(struct world *w, int machine, struct delivery *d, bool delivered)
 		return;
 	dot = &truth->dot[truth->dots];
 	*dot = (struct dot){ .mail = d->mail, .take_no = d->take_no, .at = w->now, .gap = d->frozen_since_check };
-	for (int i = 0; i < truth->dots; i++)
-		if (truth->dot[i].mail == d->mail && !is_explained(w, &truth->dot[i], dot))
+	for (int i = 0; i < truth->dots; i++) {
+		if (truth->dot[i].mail != d->mail)
+			continue;
+		met(DELIVERED_TWICE);
+		if (!is_explained(w, &truth->dot[i], dot))
 			fault(w, "D: mail %d is delivered twice, by take %d and take %d", d->mail, truth->dot[i].take_no,
 			      d->take_no);
+	}
 	d->dot = truth->dots++;
 }
 

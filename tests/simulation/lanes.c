@@ -25,8 +25,10 @@ enum after lane_share(struct world *w, struct tx *t)
 			continue;
 		if (!db_lock(w, t, LANE(l), KEY_SHARE))
 			return BLOCKED;
-		if (!t->rows[LANE(l)].there)
+		if (!t->rows[LANE(l)].there) {
+			met(LANE_GONE);
 			return BACK;
+		}
 	}
 	return DONE;
 }
@@ -48,7 +50,12 @@ enum after lane_wake(struct world *w, struct tx *t)
 /* FOR UPDATE SKIP LOCKED: a lane that somebody wakes stays awake. */
 static enum after lock_to_sleep(struct world *w, struct tx *t)
 {
-	return t->rows[LANE(t->shard)].there && db_lock(w, t, LANE(t->shard), FOR_UPDATE) ? DONE : REFUSED;
+	if (!t->rows[LANE(t->shard)].there)
+		return REFUSED;
+	if (db_lock(w, t, LANE(t->shard), FOR_UPDATE))
+		return DONE;
+	met(SLEEP_SKIPS);
+	return REFUSED;
 }
 
 /* The earliest due row of the lane; what is taken wakes the lane itself when it comes back. */

@@ -64,6 +64,7 @@ static int run_all(uint64_t whole, uint64_t schedules)
 		return 1;
 	}
 	printf("the whole rules: no fault in %llu schedules, %llu steps\n", (unsigned long long)whole, (unsigned long long)steps);
+	missed = situations_print();
 	for (int i = 0; i < VARIANTS; i++) {
 		seed = first_fault(schedules, 1ull << i, &steps);
 		if (seed == schedules)

@@ -46,6 +46,8 @@ static enum after claim_number(struct world *w, struct tx *t)
 		return BLOCKED;
 	if (number_for(t, t->instance) != number)
 		return REFUSED; /* another one claimed it first: begin anew, without this lock */
+	if (t->rows[NODE(number)].there)
+		met(t->rows[NODE(number)].node == t->instance ? SAME_INSTANCE : NUMBER_REUSED);
 	node = db_write(t, NODE(number));
 	node->there = true;
 	node->state = UP;
@@ -87,6 +89,10 @@ static enum after end_epoch(struct world *w, struct tx *t)
 		return REFUSED;
 	if (!db_lock(w, t, NODE(t->victim), FOR_UPDATE))
 		return BLOCKED;
+	if (node->epoch != t->victim_epoch)
+		met(TWO_OBSERVERS);
+	else if (node->beat != t->victim_beat)
+		met(BEAT_BEAT_DECLARE);
 	if (node->epoch != t->victim_epoch || node->beat != t->victim_beat || !A_NODE_WORKS(node))
 		return REFUSED;
 	node = db_write(t, NODE(t->victim));

@@ -135,6 +135,7 @@ struct tx {
 	/* what came of it */
 	int taken[MAILS];      /* take, look: take numbers */
 	int matched;           /* settle: the take number of the row that was found; 0: none, the result is stale */
+	int found_in;          /* settle: which row */
 	int given_back[MAILS]; /* take numbers */
 	us clock;              /* beat: the database's */
 	us given_back_at;
@@ -239,6 +240,7 @@ struct world {
 	char fault[160]; /* empty: none yet */
 };
 
+#include "situations.h"
 #include "variants.h"
 
 /* database.c */

@@ -10,6 +10,10 @@ static enum after accept_insert(struct world *w, struct tx *t)
 {
 	if (!t->rows[MAIL(t->mail)].there && !db_lock(w, t, MAIL(t->mail), FOR_UPDATE))
 		return BLOCKED;
+	if (t->rows[MAIL(t->mail)].there && t->locked & BIT(MAIL(t->mail)))
+		met(ACCEPTS_MEET);
+	if (t->rows[MAIL(t->mail)].there && t->again)
+		met(ACCEPT_STORED);
 	if (t->rows[MAIL(t->mail)].there)
 		return t->again ? ENOUGH : REFUSED;
 	if (!db_lock(w, t, DUE(t->mail), FOR_UPDATE))
@@ -32,8 +36,10 @@ static enum after take(struct world *w, struct tx *t)
 		if (!(t->looks_at & BIT(LANE_OF(m))) || !lane->there || lane->at > t->now || !due->there || due->at > t->now)
 			continue;
 		if (!BREAKS(w, TAKE_WITHOUT_ROW_LOCKS)) {
-			if (!db_lock(w, t, DUE(m), FOR_UPDATE) || !due->there || due->at > t->now)
+			if (!db_lock(w, t, DUE(m), FOR_UPDATE) || !due->there || due->at > t->now) {
+				met(TAKE_SKIPS);
 				continue;
+			}
 			if (!db_lock(w, t, TAKEN(m), FOR_UPDATE))
 				return BLOCKED;
 		}
@@ -65,6 +71,7 @@ static enum after remove_row(struct world *w, struct tx *t, int row, int take_no
 	if (!r->there || (take_no && r->take_no != take_no))
 		return DONE;
 	t->matched = r->take_no;
+	t->found_in = row;
 	db_write(t, row)->there = false;
 	return DONE;
 }
@@ -120,7 +127,7 @@ static enum after settle_state(struct world *w, struct tx *t)
 	us due_at = t->result == UNTRIED ? t->now : t->now + RETRY_WAIT;
 
 	if (!t->matched && mail->state == HELD && mail->take_no == t->take_no && !BREAKS(w, HELD_IS_STALE))
-		t->matched = t->take_no;
+		t->matched = t->take_no, t->found_in = MAIL(t->mail);
 	if (!t->matched || mail->state == FINAL)
 		return ENOUGH;
 	if (t->result == DELIVERED || t->result == REJECTED) {
@@ -207,8 +214,10 @@ static enum after hold_due(struct world *w, struct tx *t)
 /* In flight: it is held when it comes back. */
 static enum after hold_taken(struct world *w, struct tx *t)
 {
-	if (t->rows[MAIL(t->mail)].state == ACTIVE)
-		db_write(t, MAIL(t->mail))->hold = true;
+	if (t->rows[MAIL(t->mail)].state != ACTIVE)
+		return DONE;
+	db_write(t, MAIL(t->mail))->hold = true;
+	met(HELD_IN_FLIGHT);
 	return DONE;
 }
 
@@ -237,6 +246,8 @@ static enum after delete_taken(struct world *w, struct tx *t)
 {
 	enum after after = remove_row(w, t, TAKEN(t->mail), 0);
 
+	if (t->written & BIT(TAKEN(t->mail)))
+		met(REMOVED_IN_FLIGHT);
 	if (after == DONE)
 		db_write(t, MAIL(t->mail))->state = FINAL;
 	return after;

@@ -41,6 +41,7 @@ static void check(struct world *w, int machine, struct delivery *d)
 
 	if (!BREAKS(w, NO_HORIZON) && (!same || w->now >= m->horizon)) {
 		trace(w, "machine %d: mail %d, take %d: past the horizon, untried", machine, d->mail, d->take_no);
+		met(HORIZON_PASSED);
 		answer(w, machine, d, UNTRIED);
 		return;
 	}
@@ -58,6 +59,8 @@ static void dot(struct world *w, int machine, struct delivery *d)
 	trace(w, "machine %d: mail %d, take %d: the dot%s%s", machine, d->mail, d->take_no,
 	      d->frozen_since_check ? ", after a freeze" : "", d->result == DELIVERED ? "" : " (will be refused)");
 	check_dot(w, machine, d, d->result == DELIVERED);
+	if (d->frozen_since_check)
+		met(FREEZE_BEFORE_DOT);
 	d->stage = DOTTED;
 	d->at = w->now + between(w, MS(1), SECOND(1));
 	if (!w->calm && chance(w, 12))

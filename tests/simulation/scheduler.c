@@ -92,9 +92,11 @@ static void client_step(struct world *w, int mail)
 	if (c->state == NOT_YET && !give_id(w, machine))
 		return;
 	c->at = w->now + between(w, SECOND(1), SECOND(15));
-	c->machine = machine;
 	w->machines[machine].accepts[mail].wanted = true;
 	w->machines[machine].accepts[mail].again |= c->state == HAS_ID;
+	if (c->state == HAS_ID && c->machine != machine)
+		met(ACCEPT_ELSEWHERE);
+	c->machine = machine;
 	c->state = HAS_ID;
 	if (w->machines[machine].tx[COMMITS] == NO_TX)
 		w->machines[machine].task_at[COMMITS] = w->now + soon(w);

@@ -189,6 +189,14 @@ static void look_answered(struct world *w, int machine, const struct tx *t)
 	}
 }
 
+static void give_back_answered(struct world *w, int machine, const struct tx *t)
+{
+	for (int i = 0; i < MAILS; i++)
+		if (t->outcome == COMMITTED && t->given_back[i])
+			met(UNKNOWN_TAKE);
+	memset(w->machines[machine].unknown, 0, sizeof t->listed);
+}
+
 void task_answered(struct world *w, int machine, enum connection c, struct tx *t)
 {
 	if (c == CONTROL)
@@ -200,7 +208,7 @@ void task_answered(struct world *w, int machine, enum connection c, struct tx *t
 	else if (t->kind == &tx_look)
 		look_answered(w, machine, t);
 	else if (t->kind == &tx_give_back)
-		memset(w->machines[machine].unknown, 0, sizeof t->listed);
+		give_back_answered(w, machine, t);
 	else if (t->kind != &tx_sleep && t->kind != &tx_janitor)
 		take_answered(w, machine, t);
 }
@@ -214,6 +222,8 @@ void task_unknown(struct world *w, int machine, enum connection c, const struct 
 		m->accepts[t->mail].again = true;
 	else if (t->kind == &tx_settle)
 		m->deliveries[t->delivery].settling = false;
+	if (t->kind == &tx_take)
+		met(TAKE_ANSWER_LOST);
 	if (c == TAKES && !BREAKS(w, NO_REREAD))
 		m->reread_at = w->now;
 }
