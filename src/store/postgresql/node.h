@@ -1,7 +1,7 @@
 /* node.h - this process as a node of those that share a database: its number and epoch, how it shows that it lives, what it knows
  * of the others, and which shards of the lanes it looks after. The store's writer claims (claim.c); a thread with a connection of
- * its own beats, declares other nodes dead and balances the shards (beat.c, death.c, shards.c). Two nodes can look at one shard for
- * a moment: rows decide. No clock of day decides who is dead: a beat that has not moved for node_timeout, on our own
+ * its own beats, declares other nodes dead and balances the shards (beat.c, death.c, shards.c). Two nodes can look at one shard
+ * for a moment: rows decide. No clock of day decides who is dead: a beat that has not moved for node_timeout, on our own
  * CLOCK_BOOTTIME, does. */
 #ifndef POSTHOUSE_STORE_NODE_H
 #define POSTHOUSE_STORE_NODE_H
