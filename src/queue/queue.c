@@ -66,6 +66,7 @@ static void open_store(struct queue *q)
 
 	q->store = store_open(role_loop(q->role), &options, on_opened, q);
 	arena_fini(&a);
+	nodes_start(q);
 }
 
 static struct verdict queue_start(struct role *r)
@@ -77,6 +78,7 @@ static struct verdict queue_start(struct role *r)
 	q->timers.loop = role_loop(r);
 	rooms_init(q);
 	setback_init(q);
+	nodes_init(q);
 	admin_init(q, queue_check_idle);
 	timers_add(&q->timers, &q->housekeeping, q);
 	timers_add(&q->timers, &q->grace, q);
@@ -143,6 +145,7 @@ static void queue_peer_up(struct role *r, struct channel *ch)
 
 	if (!q) /* before the start, which looks for them itself */
 		return;
+	nodes_peer_up(q, ch);
 	dispatch_peer_up(&q->dispatch, ch);
 	reports_peer_up(&q->reports, ch);
 }

@@ -16,6 +16,7 @@
 #include "posthouse/role.h"
 #include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
+#include "posthouse/store_nodes.h"
 
 struct queue;
 
@@ -34,6 +35,22 @@ void setback_init(struct queue *q);
 
 /* The store is open: look at the clock from now on, each second. */
 void setback_start(struct queue *q);
+
+/* ---- node.c: this process as one of the nodes that share the store; without such a store it does nothing ---- */
+
+struct nodes {
+	uv_timer_t look;
+	bool shared;            /* several nodes can share the store */
+	struct store_node now;  /* as of the last look */
+	bool told;              /* to the other roles: what follows */
+	enum node_state told_state;
+	uint64_t away_at;            /* monotonic: since then the database is away; 0: it is there */
+	uint64_t wake_at, report_at; /* monotonic */
+};
+
+void nodes_init(struct queue *q);
+void nodes_start(struct queue *q); /* the store is being opened */
+void nodes_peer_up(struct queue *q, struct channel *ch);
 
 /* ---- admin.c: the questions and orders of the console ---- */
 
@@ -78,6 +95,7 @@ struct queue {
 	struct report_observer report_observer;
 	struct intake_observer intake_observer;
 	struct setback setback;
+	struct nodes nodes;
 	struct admin admin;
 	uv_timer_t housekeeping, grace;
 	uint64_t collect_at;          /* monotonic: memory is gone through then, however often the store is pruned */

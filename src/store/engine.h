@@ -11,6 +11,7 @@
 #include "posthouse/hashtable.h"
 #include "posthouse/log.h"
 #include "posthouse/store.h"
+#include "posthouse/store_nodes.h"
 
 /* ---- requests: operations as an engine sees them ---- */
 
@@ -189,6 +190,9 @@ struct store_engine {
 	/* After ENGINE_AWAY and rollback(): one try, of some seconds at most, to reach the database. True: it is there, and there
 	 * is no error. NULL: the engine knows no such error. */
 	bool (*reopen)(struct engine *e);
+
+	/* This process as a node; any thread asks. NULL: an engine of one node. */
+	void (*node)(const struct engine *e, struct store_node *node_out);
 
 	/* The engine's counters; the store adds its own. */
 	void (*stats)(const struct engine *e, struct store_stats *stats_out);

@@ -4,6 +4,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/crash.h"
+#include "posthouse/store_nodes.h"
 
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ FINISH(gates, r->out.rows, r->out.n)
 FINISH(buckets, r->out.rows, r->out.n)
 FINISH(known, r->out.rows, r->out.n)
 FINISH(bans, r->out.rows, r->out.n)
+FINISH(nodes, r->out.rows, r->out.n)
 FINISH(count, r->out.count)
 FINISH(mend, &r->out.mending)
 
@@ -205,6 +207,16 @@ void store_ban_put(struct store *st, const struct ban_row *rows, size_t n, store
 void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn done, void *ctx)
 {
 	ISSUE(PRUNE, done, ctx, .cursor = before, .max = max);
+}
+
+void store_nodes(struct store *st, store_nodes_fn done, void *ctx)
+{
+	ISSUE(NODES, done, ctx);
+}
+
+void store_node_order(struct store *st, enum store_node_order order, uint64_t number, store_done_fn done, void *ctx)
+{
+	ISSUE(NODE_ORDER, done, ctx, .max = order, .cursor = number);
 }
 
 void store_mend(struct store *st, const struct mending *m, store_mend_fn done, void *ctx)

@@ -76,6 +76,22 @@ void store_stats(const struct store *st, struct store_stats *stats_out)
 	*stats_out = st->stats;
 }
 
+void store_node(struct store *st, struct store_node *node_out)
+{
+	*node_out = (struct store_node){ .state = st->has_database ? STORE_NODE_AWAY : STORE_NODE_NONE };
+	uv_mutex_lock(&st->lock);
+	if (st->engine->node && st->writer)
+		st->engine->node(st->writer->e, node_out);
+	uv_mutex_unlock(&st->lock);
+}
+
+const char *store_node_state_name(enum store_node_state state)
+{
+	static const char *const names[] = { "none", "up", "draining", "drained", "dead", "removed", "away" };
+
+	return names[state];
+}
+
 /* ---- issuing ---- */
 
 /* The bytes of text that the writer has to store for the request. */

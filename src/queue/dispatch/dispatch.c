@@ -100,6 +100,15 @@ void dispatch_stats(struct dispatch *d)
 
 /* ---- relay and vault ---- */
 
+void dispatch_pause(struct dispatch *d, bool paused)
+{
+	bool ends = d->paused && !paused;
+
+	d->paused = paused;
+	if (ends)
+		scheduler_wake(d);
+}
+
 void dispatch_peer_up(struct dispatch *d, struct channel *ch)
 {
 	if (channel_peer(ch) == ROLE_VAULT)

@@ -53,6 +53,7 @@ struct dispatch {
 	struct channel *relay, *vault; /* NULL: away */
 	bool drained;                  /* relay ends, and has tried nothing of what has no result */
 	bool stopping;                 /* nothing is leased any more */
+	bool paused;                   /* nor now: this node is drained, or is not known to be a member (queue/node.c) */
 	struct nexthops nexthops;
 	struct hashtable steps; /* of routes, see shares.h */
 	struct sender_pauses sender_pauses;
@@ -76,6 +77,9 @@ void dispatch_close(struct dispatch *d);
 
 /* Nothing is leased any more; what relay has not got is given back. */
 void dispatch_stop(struct dispatch *d);
+
+/* Nothing is leased, or leasing goes on: see `paused`. */
+void dispatch_pause(struct dispatch *d, bool paused);
 
 /* Are there deliveries, or does the store work for the scheduler? */
 bool dispatch_is_busy(const struct dispatch *d);

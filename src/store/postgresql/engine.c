@@ -313,6 +313,7 @@ const struct store_engine store_engine_postgresql = {
 	.error_text = error_text,
 	.forget_error = forget_error,
 	.reopen = reopen,
+	.node = this_node,
 	.stats = stats,
 	.after_batch = after_batch,
 	.idle = idle,

@@ -41,6 +41,9 @@ static inline struct postgresql *postgresql_of(const struct engine *e)
 	return CONTAINER_OF(e, struct postgresql, e);
 }
 
+/* nodes.c */
+void this_node(const struct engine *e, struct store_node *node_out);
+
 /* The first statement of a transaction that writes: holds the node's row, so that no other node can declare it dead meanwhile. */
 void fence(struct engine *e);
 

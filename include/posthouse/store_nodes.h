@@ -1,0 +1,47 @@
+/* store_nodes.h - a store that several nodes share (store_engine_postgresql). With an engine of one node there is no node: all
+ * numbers are 0. */
+#ifndef POSTHOUSE_STORE_NODES_H
+#define POSTHOUSE_STORE_NODES_H
+
+#include "posthouse/store.h"
+
+/* AWAY: the database cannot be reached, or this node is not known to be a member. The names are those of store_node_state_name(). */
+enum store_node_state {
+	STORE_NODE_NONE,
+	STORE_NODE_UP,
+	STORE_NODE_DRAINING,
+	STORE_NODE_DRAINED,
+	STORE_NODE_DEAD,
+	STORE_NODE_REMOVED,
+	STORE_NODE_AWAY,
+};
+const char *store_node_state_name(enum store_node_state state);
+
+/* This process as a node. Deliveries of mail that was leased in this epoch must not end a text after horizon_ms (CLOCK_BOOTTIME;
+ * 0: not at all); ids are made above id_floor_ms. Synchronous, and never older than the question. */
+struct store_node {
+	uint64_t number, epoch;
+	enum store_node_state state;
+	uint64_t horizon_ms, id_floor_ms;
+};
+void store_node(struct store *st, struct store_node *node_out);
+
+/* All nodes but those that were removed. */
+struct store_node_row {
+	uint64_t number, epoch, schema;
+	enum store_node_state state;
+	struct str host, config_hash;
+	uint64_t since;         /* when the epoch began */
+	uint64_t silent_ms;     /* so long its beat has not moved, as far as this node has seen */
+	uint64_t taken, shards; /* recipients that it delivers; of 64 parts of the lanes */
+	bool self;
+};
+typedef void (*store_nodes_fn)(void *ctx, struct verdict v, const struct store_node_row *rows, size_t n);
+void store_nodes(struct store *st, store_nodes_fn done, void *ctx);
+
+/* Order a node (0: this one) to end what it does and take nothing more, to work again, or to be forgotten; the last only when it is
+ * drained or dead. PERM 550: why not. */
+enum store_node_order { STORE_NODE_DRAIN, STORE_NODE_RESUME, STORE_NODE_REMOVE };
+void store_node_order(struct store *st, enum store_node_order order, uint64_t number, store_done_fn done, void *ctx);
+
+#endif

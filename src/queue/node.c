@@ -1,0 +1,122 @@
+/* node.c - this process as one of several nodes that share the store: what the other roles have to know of that, and that mail which
+ * another node has accepted is noticed here. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+
+#define LOOK_MS   200
+#define AWAY_MS   2000  /* clients are refused when the database is away for longer */
+#define WAKE_MS   1000  /* so long the mail of others waits at most before it is noticed */
+#define REPORT_MS 10000 /* the same for what they leave unreported */
+
+static void on_look(uv_timer_t *t);
+
+/* What clients hear of the node: a short outage nothing. */
+static enum node_state state_for_clients(struct nodes *n)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (n->now.state == STORE_NODE_DRAINING || n->now.state == STORE_NODE_DRAINED)
+		return NODE_DRAINING;
+	if (n->now.state == STORE_NODE_UP)
+		n->away_at = 0;
+	else if (n->away_at == 0)
+		n->away_at = now;
+	return n->away_at != 0 && now >= n->away_at + AWAY_MS ? NODE_AWAY : NODE_UP;
+}
+
+static void tell_channel(struct channel *ch, const struct nodes *n)
+{
+	const struct msg_node_is m = { .number = n->now.number, .id_floor_ms = n->now.id_floor_ms, .state = n->told_state };
+
+	if (ch)
+		ipc_send_node_is(ch, &m, -1);
+}
+
+static void tell_horizon(struct queue *q)
+{
+	const struct msg_horizon m = { .epoch = q->nodes.now.epoch, .boottime_ms = q->nodes.now.horizon_ms };
+
+	if (q->dispatch.relay)
+		ipc_send_horizon(q->dispatch.relay, &m, -1);
+}
+
+static void tell_all(struct queue *q)
+{
+	if (q->nodes.now.number != 0)
+		id_source_join(&q->reports.ids, (unsigned)q->nodes.now.number, q->nodes.now.id_floor_ms);
+	for (unsigned i = 0; i < ROLE_PEERS_MAX; i++)
+		tell_channel(role_peer(q->role, ROLE_SUBMISSION, i), &q->nodes);
+	tell_channel(role_peer(q->role, ROLE_PICKUP, 0), &q->nodes);
+	tell_channel(role_peer(q->role, ROLE_TLSPOLICY, 0), &q->nodes);
+}
+
+/* Is it time again? *at: the next time, monotonic. */
+static bool is_time(uint64_t *at, uint64_t each_ms)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (now < *at)
+		return false;
+	*at = now + each_ms;
+	return true;
+}
+
+static void look(struct queue *q)
+{
+	struct nodes *n = &q->nodes;
+	struct store_node before = n->now;
+	enum node_state state;
+
+	store_node(q->store, &n->now);
+	state = state_for_clients(n);
+	q->intake.node_state = state;
+	dispatch_pause(&q->dispatch, n->now.state != STORE_NODE_UP);
+	if (n->now.horizon_ms != before.horizon_ms || n->now.epoch != before.epoch)
+		tell_horizon(q);
+	if (!n->told || state != n->told_state || n->now.number != before.number || n->now.epoch != before.epoch) {
+		n->told = true;
+		n->told_state = state;
+		tell_all(q);
+	}
+	if (q->open && is_time(&n->wake_at, WAKE_MS))
+		scheduler_wake(&q->dispatch);
+	if (q->open && is_time(&n->report_at, REPORT_MS))
+		dsns_wake(&q->reports);
+}
+
+static void on_look(uv_timer_t *t)
+{
+	struct queue *q = t->data;
+
+	if (!q->store || q->closing)
+		return;
+	look(q);
+	uv_timer_start(&q->nodes.look, on_look, LOOK_MS, 0);
+}
+
+void nodes_init(struct queue *q)
+{
+	timers_add(&q->timers, &q->nodes.look, q);
+}
+
+void nodes_start(struct queue *q)
+{
+	q->nodes.shared = role_config(q->role)->store.engine == ENGINE_POSTGRESQL;
+	if (!q->nodes.shared)
+		return;
+	look(q);
+	uv_timer_start(&q->nodes.look, on_look, LOOK_MS, 0);
+}
+
+void nodes_peer_up(struct queue *q, struct channel *ch)
+{
+	enum role_id peer = channel_peer(ch);
+
+	if (!q->nodes.shared)
+		return;
+	if (peer == ROLE_RELAY)
+		tell_horizon(q);
+	else if (peer == ROLE_SUBMISSION || peer == ROLE_PICKUP || peer == ROLE_TLSPOLICY)
+		tell_channel(ch, &q->nodes);
+}
