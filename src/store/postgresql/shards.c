@@ -53,11 +53,15 @@ static void end_draining(struct node *n)
 void node_balance(struct node *n)
 {
 	uint64_t part = part_of(n), count, epoch = node_epoch(n), shards = read_shards(n, &count);
+	bool changed = false;
 
-	if (db_error(&n->db) == DB_WELL && count > part && change(n, Q_shards_give_up, count - part))
-		shards = read_shards(n, &count);
-	else if (db_error(&n->db) == DB_WELL && count < part && db_exists(&n->db, db_query(&n->db, Q_shards_free)) &&
-		 change(n, Q_shards_take, part - count))
+	if (db_error(&n->db) != DB_WELL)
+		return;
+	if (count > part)
+		changed = change(n, Q_shards_give_up, count - part);
+	else if (count < part && db_exists(&n->db, db_query(&n->db, Q_shards_free)))
+		changed = change(n, Q_shards_take, part - count);
+	if (changed)
 		shards = read_shards(n, &count);
 	if (db_error(&n->db) != DB_WELL)
 		return;
