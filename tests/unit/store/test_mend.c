@@ -178,7 +178,7 @@ static void a_start_knows(void **state)
 
 	(void)mend_all(f, clock_now_ms());
 	if (!engine_knows_clock)
-		skip();
+		return;
 	assert_false(stats_now(f).set_back);
 	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
 	fixture_reopen(f);
