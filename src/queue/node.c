@@ -1,5 +1,5 @@
-/* node.c - this process as one of several nodes that share the store: what the other roles have to know of that, and that mail which
- * another node has accepted is noticed here. */
+/* node.c - this process as one of several nodes that share the store: what the other roles have to know of that, and that mail
+ * which another node has accepted is noticed here. */
 #include "queue.h"
 
 #include "posthouse/clock.h"

@@ -40,9 +40,9 @@ void setback_start(struct queue *q);
 
 struct nodes {
 	uv_timer_t look;
-	bool shared;            /* several nodes can share the store */
-	struct store_node now;  /* as of the last look */
-	bool told;              /* to the other roles: what follows */
+	bool shared;           /* several nodes can share the store */
+	struct store_node now; /* as of the last look */
+	bool told;             /* to the other roles: what follows */
 	enum node_state told_state;
 	uint64_t away_at;            /* monotonic: since then the database is away; 0: it is there */
 	uint64_t wake_at, report_at; /* monotonic */

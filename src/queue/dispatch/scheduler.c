@@ -77,8 +77,8 @@ static void wait_for_store(struct dispatch *d)
 
 static bool may_lease(const struct dispatch *d)
 {
-	return dispatch_may_store(d) && !d->stopping && !d->paused && d->relay && d->nexthops.known && d->accounting->buckets.known &&
-	       !d->settling.failing && !d->scheduler.failing;
+	return dispatch_may_store(d) && !d->stopping && !d->paused && d->relay && d->nexthops.known &&
+	       d->accounting->buckets.known && !d->settling.failing && !d->scheduler.failing;
 }
 
 /* ---- a round ---- */

@@ -22,9 +22,9 @@ struct intake {
 	struct role *role;
 	struct accounting *accounting;
 	const struct intake_observer *observer;
-	struct store *store;      /* NULL: not open, or closing */
-	bool without_room;        /* the store finds no room to open */
-	bool stopping;            /* nothing is accepted any more */
+	struct store *store; /* NULL: not open, or closing */
+	bool without_room;   /* the store finds no room to open */
+	bool stopping;       /* nothing is accepted any more */
 	enum node_state node_state;
 	struct list peers;        /* struct intake_peer: channels with transactions */
 	struct list submitted;    /* struct transaction: submitted, and not answered yet */
