@@ -136,7 +136,8 @@ void control_task(struct world *w, int machine)
 	}
 }
 
-/* The beat also read all of node and shard. anew: this node was itself without a beat, so it cannot know how long others have been. */
+/* The beat also read all of node and shard. anew: this node was itself without a beat, so it cannot know how long others have
+ * been. */
 static void learn(struct world *w, struct machine *m, const struct tx *t, bool anew)
 {
 	int works = 0;

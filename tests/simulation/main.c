@@ -1,6 +1,7 @@
 /* main.c - simulation [--schedules N] [--whole N] [--seed N] [--variant NAME] [--trace]
  * Without a seed: the whole rules over N schedules, in which there must be no fault, and then each variant that leaves a rule
- * out, until it has one within N schedules. With a seed: that schedule alone; --trace prints its steps. */
+ * out, until it has one within N schedules. With a seed: that schedule alone; with a variant: its first
+ * schedule with a fault. --trace prints the steps. */
 #include "model.h"
 
 #include <errno.h>
@@ -97,5 +98,7 @@ int main(int argc, char **argv)
 				       "usage: simulation [--schedules N] [--whole N] [--seed N [--variant NAME] [--trace]]\n"),
 			       64;
 	}
-	return one ? run_one(seed, broken, tracing) : run_all(whole ? whole : schedules, schedules);
+	if (broken && !one)
+		seed = first_fault(schedules, broken, &(uint64_t){ 0 });
+	return one || broken ? run_one(seed, broken, tracing) : run_all(whole ? whole : schedules, schedules);
 }

@@ -1,5 +1,5 @@
-/* situations.h - what the schedules must come across: two things that meet. One that never happens in a run of the whole rules fails
- * the test, since nothing was learned about it then. The words are in situations.c. */
+/* situations.h - what the schedules must come across: two things that meet. One that never happens in a run of the whole rules
+ * fails the test, since nothing was learned about it then. The words are in situations.c. */
 #ifndef SIMULATION_SITUATIONS_H
 #define SIMULATION_SITUATIONS_H
 
