@@ -3,17 +3,18 @@
 
 #include <string.h>
 
-static bool begin_claim(struct world *w, int machine)
+static void begin_claim(struct world *w, int machine)
 {
 	struct machine *m = &w->machines[machine];
 	struct tx *t = queue_begin(w, machine, CONTROL, &tx_claim);
 
 	if (!t)
-		return false;
-	t->number = t->epoch = NO_NUMBER;
+		return;
+	t->number = t->victim = number_for(w->servers[t->server].rows, m->instance);
+	t->victim_epoch = t->number == NO_NUMBER ? 0 : w->servers[t->server].rows[NODE(t->number)].epoch;
+	t->epoch = NO_NUMBER;
 	t->instance = m->instance;
 	t->delay = m->fresh ? 0 : UNKNOWN_WAIT;
-	return true;
 }
 
 static void begin_beat(struct world *w, int machine)

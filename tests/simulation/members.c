@@ -18,45 +18,45 @@ enum after fence(struct world *w, struct tx *t)
 	return A_NODE_WORKS(node) && node->epoch == t->epoch ? DONE : REFUSED;
 }
 
-/* The number of this instance, else the lowest that is free or removed. */
-static int number_for(const struct tx *t, int instance)
+/* The number of this instance, else the lowest that is free or removed; read before the claim, with its epoch. */
+int number_for(const struct row *rows, int instance)
 {
 	for (int n = 0; n < NUMBERS; n++)
-		if (t->rows[NODE(n)].there && t->rows[NODE(n)].state != REMOVED && t->rows[NODE(n)].node == instance)
+		if (rows[NODE(n)].there && rows[NODE(n)].state != REMOVED && rows[NODE(n)].node == instance)
 			return n;
 	for (int n = 0; n < NUMBERS; n++)
-		if (!t->rows[NODE(n)].there || t->rows[NODE(n)].state == REMOVED)
+		if (!rows[NODE(n)].there || rows[NODE(n)].state == REMOVED)
 			return n;
 	return NO_NUMBER;
 }
 
-/* What the former epochs had taken is given back in this transaction: at once when the process is
- * new, for then nothing of the old one is left. */
+/* UPDATE node SET epoch = epoch + 1, instance, state = 'up' WHERE number AND epoch: the epoch that was read. Else a claim of
+ * which the answer was lost could commit after a later one of the same process, and give back at once what that has taken since.
+ * What the former epochs had taken is given back in this transaction: at once when the process is new, for then nothing of the
+ * old one is left. */
 static enum after claim_number(struct world *w, struct tx *t)
 {
-	int number = number_for(t, t->instance);
 	struct row *node;
 
-	if (number == NO_NUMBER)
-		return REFUSED;
-	t->number = number; /* named before it locks, so that others can end it when it freezes with the lock */
-	t->victim = number; /* whose backends are terminated when this lock does not come */
-	t->victim_epoch = t->rows[NODE(number)].epoch;
-	if (!db_lock(w, t, NODE(number), FOR_UPDATE))
+	if (t->number == NO_NUMBER)
+		return REFUSED; /* none is free */
+	if (!db_lock(w, t, NODE(t->number), FOR_UPDATE))
 		return BLOCKED;
-	if (number_for(t, t->instance) != number)
-		return REFUSED; /* another one claimed it first: begin anew, without this lock */
-	if (t->rows[NODE(number)].there)
-		met(t->rows[NODE(number)].node == t->instance ? SAME_INSTANCE : NUMBER_REUSED);
-	node = db_write(t, NODE(number));
+	node = &t->rows[NODE(t->number)];
+	if (node->there && node->state != REMOVED && node->node != t->instance)
+		return REFUSED; /* another one was first */
+	if (node->epoch != t->victim_epoch && !BREAKS(w, CLAIM_OF_ANY_EPOCH))
+		return REFUSED;
+	if (node->there)
+		met(node->node == t->instance ? SAME_INSTANCE : NUMBER_REUSED);
+	node = db_write(t, NODE(t->number));
 	node->there = true;
 	node->state = UP;
 	node->node = t->instance;
-	node->epoch++;
-	t->epoch = node->epoch;
+	t->victim = BREAKS(w, CLAIM_WITHOUT_GIVING_BACK) ? NO_NUMBER : t->number;
+	t->victim_epoch = node->epoch;
+	t->epoch = ++node->epoch;
 	t->floor = node->at;
-	t->victim = BREAKS(w, CLAIM_WITHOUT_GIVING_BACK) ? NO_NUMBER : number;
-	t->victim_epoch = node->epoch - 1;
 	return DONE;
 }
 

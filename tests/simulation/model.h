@@ -164,6 +164,7 @@ struct machine {
 	us cut_off;                               /* from the database, until */
 	us starts_at;                             /* when it does not run */
 	int tx[CONNECTIONS], server[CONNECTIONS]; /* server NO_ONE: not connected */
+	bool loses[CONNECTIONS];                  /* what was sent last arrives late, and the connection is lost */
 	us asked_at[CONNECTIONS], task_at[CONNECTIONS];
 	bool member, draining, leaving, fresh; /* fresh: nothing of an earlier process is left */
 	int number, epoch, timeline;
@@ -262,6 +263,7 @@ extern const struct transaction tx_claim, tx_beat, tx_declare, tx_declare_only, 
 extern const struct transaction tx_take, tx_take_asynchronous, tx_accept, tx_settle, tx_look, tx_give_back;
 extern const struct transaction tx_hold, tx_release, tx_delete;
 extern const struct transaction tx_sleep, tx_janitor;
+int number_for(const struct row *rows, int instance);
 statement_fn fence, give_back_lock, give_back_move, lane_insert, lane_share, lane_wake;
 
 /* node.c, relay.c */

@@ -22,6 +22,7 @@ void queue_start(struct world *w, int machine)
 	for (int c = 0; c < CONNECTIONS; c++) {
 		m->tx[c] = NO_TX;
 		m->server[c] = NO_ONE;
+		m->loses[c] = false;
 		m->task_at[c] = w->now + soon(w);
 	}
 	trace(w, "machine %d: starts as instance %d", machine, m->instance);
@@ -89,6 +90,11 @@ struct tx *queue_begin(struct world *w, int machine, enum connection c, const st
 	m->tx[c] = (int)(t - w->txs);
 	m->asked_at[c] = w->now;
 	m->task_at[c] = w->now + ANSWER_WAIT;
+	if (!w->calm && chance(w, kind == &tx_claim ? 4 : 300)) {
+		m->loses[c] = true;
+		m->task_at[c] = w->now + soon(w);
+		t->wakes_at = w->now + between(w, MS(1), SECOND(10));
+	}
 	if (chance(w, 150) && !w->calm && w->freezes) { /* half of the pipeline is sent, perhaps nothing */
 		misfortune_freeze(w, machine);
 		if (w->now < m->queue_frozen) {
@@ -113,6 +119,7 @@ void queue_lose(struct world *w, int machine, enum connection c, bool noticed)
 	}
 	m->tx[c] = NO_TX;
 	m->server[c] = NO_ONE;
+	m->loses[c] = false;
 	m->task_at[c] = w->now + soon(w);
 }
 
@@ -127,7 +134,9 @@ static void await(struct world *w, int machine, enum connection c)
 		if (t->state == TX_RUNS && !t->blocked)
 			t->wakes_at = w->now + soon(w);
 	}
-	if (t->state == TX_ANSWERED && t->outcome != LOST) {
+	if (m->loses[c]) {
+		queue_lose(w, machine, c, false);
+	} else if (t->state == TX_ANSWERED && t->outcome != LOST) {
 		m->tx[c] = NO_TX;
 		m->task_at[c] = w->now + soon(w);
 		task_answered(w, machine, c, t);

@@ -14,6 +14,7 @@ const struct variant variants[VARIANTS] = {
 				   "a repeated accept takes no lock, so it does not wait for the standby" },
 	[NO_UNKNOWN_WAIT] = { "no-unknown-wait", "what a dead node had taken is due again at once" },
 	[CLAIM_WITHOUT_GIVING_BACK] = { "claim-without-giving-back", "a node starts again and forgets what it had taken" },
+	[CLAIM_OF_ANY_EPOCH] = { "claim-of-any-epoch", "a claim does not name the epoch that it was based on" },
 	[TAKE_WITHOUT_ROW_LOCKS] = { "take-without-row-locks", "the owner of a shard takes without locking the due rows" },
 	[NO_REREAD] = { "no-reread", "a node never looks at what is taken in its name" },
 	[REREAD_ONCE] = { "reread-once", "it looks after a reconnect alone, when the lost take can still be under way" },
