@@ -152,6 +152,9 @@ void stream_write(struct stream *st, struct str bytes);
 size_t stream_pending(const struct stream *st);
 /* Bytes that the kernel has taken and not sent so far, because the peer takes no more or the network is slow. */
 size_t stream_unsent(const struct stream *st);
+/* The connection breaks when the peer's kernel has not confirmed for `ms` that it has what was sent; 0: after many minutes, as
+ * the system does it. */
+void stream_limit_silence(struct stream *st, uint64_t ms);
 void stream_resume(struct stream *st);
 
 /* finish: close when the kernel has sent everything and the peer has ended too, at the latest after 5 s. close: at once. After

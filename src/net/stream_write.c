@@ -3,8 +3,12 @@
 
 #include "posthouse/secret.h"
 
+#include <limits.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 static void on_written(uv_write_t *request, int status);
 static void on_shut_down(uv_shutdown_t *request, int status);
@@ -75,6 +79,13 @@ size_t stream_unsent(const struct stream *st)
 	if (ioctl(fd, SIOCOUTQNSD, &n) != 0 && ioctl(fd, SIOCOUTQ, &n) != 0)
 		return 0; /* there is no connection any more */
 	return n > 0 ? (size_t)n : 0;
+}
+
+void stream_limit_silence(struct stream *st, uint64_t ms)
+{
+	unsigned value = ms < INT_MAX ? (unsigned)ms : INT_MAX;
+
+	setsockopt(stream_descriptor(st), IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value); /* fails: it has ended already */
 }
 
 /* Try to write `out` at once; the rest is written when the kernel has room. */

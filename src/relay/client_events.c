@@ -356,6 +356,7 @@ static void on_done(struct connection *c, const struct smtp_client_event *e)
 
 	if (!c->transfer.reading)
 		transfer_fini(&c->transfer);
+	text_end_over(c);
 	if (e->untouched && c->transactions > 1 && !d->retried && !must_end(c)) {
 		pool_close_idle(c->pool, "another one was dead"); /* the second try must not get a dead connection too */
 		d->retried = true;

@@ -182,6 +182,7 @@ void transfer_fini(struct transfer *t);
 /* ---- text_end.c ---- */
 void text_end_begin(struct connection *c); /* all of the text is written; the caller flushes the output */
 void text_end_go_on(struct connection *c); /* the peer has taken some text, or has answered; no effect without text_end_begin() */
+void text_end_over(struct connection *c);  /* the transaction has ended */
 
 /* ---- downgrade.c ---- */
 /* How the text of the delivery must be changed for this next hop: DOWNGRADE_... of mail.h; 0: not at all. */

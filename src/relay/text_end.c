@@ -2,7 +2,8 @@
  *
  * In a cluster the end must not reach the next hop behind the horizon (horizon.h). Behind a next hop that reads nothing, a dot
  * would wait in the kernel, and leave at any time later. So it is written only when all bytes before it have left this machine,
- * and every chunk before the last one was answered. */
+ * and every chunk before the last one was answered. And where the network loses the dot, the kernel does not repeat it for
+ * ever: the connection breaks soon after the horizon, and the outcome is unknown. */
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
@@ -13,6 +14,7 @@
 enum {
 	LOOK_FIRST_MS = 1, /* the pauses between two looks at the kernel's queue: each is twice the one before, … */
 	LOOK_MAX_MS = 128, /* … up to this */
+	LATE_MS = 4000,    /* a dot can arrive so long after the horizon, which is 5 s before the node can be declared dead */
 };
 
 static void on_look(uv_timer_t *timer);
@@ -52,6 +54,7 @@ static void close_without_end(struct connection *c)
 void text_end_go_on(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
+	uint64_t now = clock_boot_ms();
 
 	if (!t->ending)
 		return;
@@ -68,12 +71,19 @@ void text_end_go_on(struct connection *c)
 	}
 	t->ending = false;
 	uv_timer_stop(&c->look);
-	if (horizon_is_past(&c->relay->horizon, c->delivery->epoch, clock_boot_ms())) {
+	if (horizon_is_past(&c->relay->horizon, c->delivery->epoch, now)) {
 		close_without_end(c);
 		return;
 	}
+	stream_limit_silence(c->stream, c->relay->horizon.boottime_ms - now + LATE_MS);
 	write_end(c);
 	c->relay->ops->advance(c);
+}
+
+void text_end_over(struct connection *c)
+{
+	if (c->delivery->epoch > 0)
+		stream_limit_silence(c->stream, 0);
 }
 
 static void on_look(uv_timer_t *timer)

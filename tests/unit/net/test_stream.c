@@ -56,6 +56,25 @@ static void test_back_pressure(void **state)
 	assert_int_equal(f->server.inputs, 4);
 }
 
+/* A peer that reads nothing: what it has no room for is unsent, and breaks the connection when that was limited. */
+static void test_silence(void **state)
+{
+	struct fixture *f = *state;
+	char *much = xmalloc((size_t)16 << 20);
+
+	fixture_connect(f);
+	memset(much, 'x', (size_t)16 << 20);
+	assert_int_equal(stream_unsent(f->client.st), 0);
+	f->server.take_max = 1;
+	stream_write(f->client.st, str_make(much, (size_t)16 << 20));
+	assert_true(run_until_received(&f->loop, &f->server, 1));
+	assert_true(stream_unsent(f->client.st) > 0);
+	stream_limit_silence(f->client.st, 300);
+	assert_true(run_until(&f->loop, &f->client.ends, 1));
+	assert_true(str_search(f->client.why, S("timed out")) < f->client.why.n);
+	free(much);
+}
+
 /* The end of the peer comes after its last bytes, even when these had to wait. */
 static void test_end_after_unread(void **state)
 {
@@ -391,6 +410,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_echo),
 		T(test_back_pressure),
+		T(test_silence),
 		T(test_end_after_unread),
 		T(test_large),
 		T(test_pending),
