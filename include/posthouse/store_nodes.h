@@ -5,7 +5,7 @@
 
 #include "posthouse/store.h"
 
-/* AWAY: the database cannot be reached, or this node is not known to be a member. The names are those of store_node_state_name(). */
+/* AWAY: the database cannot be reached, or this node is not known to be a member. */
 enum store_node_state {
 	STORE_NODE_NONE,
 	STORE_NODE_UP,
@@ -15,7 +15,7 @@ enum store_node_state {
 	STORE_NODE_REMOVED,
 	STORE_NODE_AWAY,
 };
-const char *store_node_state_name(enum store_node_state state);
+const char *store_node_state_name(enum store_node_state state); /* in lower case */
 
 /* This process as a node. Deliveries of mail that was leased in this epoch must not end a text after horizon_ms (CLOCK_BOOTTIME;
  * 0: not at all); ids are made above id_floor_ms. Synchronous, and never older than the question. */
