@@ -198,8 +198,10 @@ static void end_read(struct engine *e)
 {
 	struct postgresql *p = postgresql_of(e);
 
-	if (db_commit(&e->db))
-		p->shards_set = p->shards;
+	if (!db_commit(&e->db))
+		return;
+	p->shards_set = p->shards;
+	taken_commit(&p->taken);
 }
 
 /* Whoever knows of a lost take is this thread alone, and it has no take under way now. */

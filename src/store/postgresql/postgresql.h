@@ -12,12 +12,12 @@
 struct taken_recipient {
 	struct hashtable_item node; /* by message */
 	uint64_t n, take_no;
-	bool ended; /* by the open transaction */
-	struct taken_recipient *next_ended;
+	bool ended, added; /* by the open transaction */
+	struct taken_recipient *next_ended, *next_added;
 };
 struct taken {
 	struct hashtable by_message;
-	struct taken_recipient *ended;
+	struct taken_recipient *ended, *added;
 };
 void taken_fini(struct taken *t);
 void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no);

@@ -1,4 +1,4 @@
-/* taken.c - which recipients this node has taken. A take without a row in memory was committed, and its answer was lost. */
+/* taken.c - which recipients this node has taken. A row that memory does not know is of a take whose answer was lost. */
 #include "postgresql.h"
 
 #include "posthouse/clock.h"
@@ -30,24 +30,40 @@ void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no)
 		hashtable_add(&t->by_message, &r->node, id);
 	}
 	r->take_no = take_no;
+	if (r->added)
+		return;
+	r->added = true;
+	r->next_added = t->added;
+	t->added = r;
+}
+
+static void forget(struct taken *t, struct taken_recipient *r)
+{
+	hashtable_remove(&t->by_message, &r->node);
+	free(r);
 }
 
 void taken_commit(struct taken *t)
 {
+	for (; t->added; t->added = t->added->next_added)
+		t->added->added = false;
 	while (t->ended) {
 		struct taken_recipient *r = t->ended;
 
 		t->ended = r->next_ended;
-		hashtable_remove(&t->by_message, &r->node);
-		free(r);
+		forget(t, r);
 	}
 }
 
 void taken_rollback(struct taken *t)
 {
-	while (t->ended) {
+	for (; t->ended; t->ended = t->ended->next_ended)
 		t->ended->ended = false;
-		t->ended = t->ended->next_ended;
+	while (t->added) {
+		struct taken_recipient *r = t->added;
+
+		t->added = r->next_added;
+		forget(t, r);
 	}
 }
 
