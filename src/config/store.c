@@ -3,6 +3,7 @@
 #include "loader.h"
 
 #include "posthouse/buf.h"
+#include "posthouse/id.h"
 #include "posthouse/policy.h"
 #include "posthouse/secret.h"
 #include "posthouse/units.h"
@@ -314,8 +315,17 @@ static void check_only_engine(struct loader *l)
 	}
 }
 
-/* Each node has submission.workers processes, and a cluster has room for fewer of them than one machine alone: the bound is
- * to be checked here, once store.h has it. */
+/* Ids have the node's number, and then room for fewer processes that make some (id.h). */
+static void check_workers(struct loader *l)
+{
+	uint64_t workers = l->config->submission.workers;
+
+	if (workers > ID_CLUSTER_WORKERS_MAX)
+		fault(l, setting_near(l, "submission.workers"),
+		      "submission.workers: at most %d with store.engine \"postgresql\", not %llu", ID_CLUSTER_WORKERS_MAX,
+		      (unsigned long long)workers);
+}
+
 void store_keys_check(struct loader *l)
 {
 	struct cfg_store *c = &l->config->store;
@@ -327,6 +337,7 @@ void store_keys_check(struct loader *l)
 		check_only_engine(l);
 		return;
 	}
+	check_workers(l);
 	if (!is_given(setting_exact(l, "store.connection"))) {
 		fault(l, s,
 		      "store: expected connection beside engine = \"postgresql\": where the database is, such as "

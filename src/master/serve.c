@@ -5,6 +5,7 @@
 #include "master.h"
 #include "posthouse/clock.h"
 #include "posthouse/figures.h"
+#include "posthouse/id.h"
 #include "posthouse/log.h"
 #include "posthouse/net.h"
 #include "posthouse/sandbox.h"
@@ -298,8 +299,9 @@ static void keep_capabilities_from_roles(void)
 static unsigned worker_count(const struct config *c)
 {
 	uint64_t n = c->submission.workers ? c->submission.workers : (uint64_t)uv_available_parallelism();
+	unsigned most = c->store.engine == ENGINE_POSTGRESQL ? ID_CLUSTER_WORKERS_MAX : WORKERS_MAX;
 
-	return n > WORKERS_MAX ? WORKERS_MAX : n ? (unsigned)n : 1;
+	return n > most ? most : n ? (unsigned)n : 1;
 }
 
 /* The absolute path. Links in it are not resolved: in a container's configuration volume their targets are replaced as a

@@ -44,7 +44,7 @@ static void tell_horizon(struct queue *q)
 static void tell_all(struct queue *q)
 {
 	if (q->nodes.now.number != 0)
-		id_source_join(&q->reports.ids, (unsigned)q->nodes.now.number, q->nodes.now.id_floor_ms);
+		id_source_join(&q->reports.ids, id_node_of_others((unsigned)q->nodes.now.number), q->nodes.now.id_floor_ms);
 	for (unsigned i = 0; i < ROLE_PEERS_MAX; i++)
 		tell_channel(role_peer(q->role, ROLE_SUBMISSION, i), &q->nodes);
 	tell_channel(role_peer(q->role, ROLE_PICKUP, 0), &q->nodes);

@@ -85,6 +85,8 @@ static void faults(void **state)
 		{ PG "password_file = \"missing.password\";", 5, "store.password_file: " },
 		{ PG "password_file = \"chain.pem\";", 5, "expected one line of text" },
 		{ PG "password_file = \"open.password\";", 5, "everybody can read", true },
+		{ PG "}; submission = { workers = 60;", 5, NULL },
+		{ PG "}; submission = { workers = 61;", 5, "submission.workers: at most 60 with store.engine" },
 		{ PG "pasword = \"x\";", 5, "did you mean store.password" },
 		{ "engine = \"postgresql\"; connection = \"" NEAR " user=x\";", 5, "store.connection: expected user once in it" },
 		{ "engine = \"postgresql\"; connection = \"" NEAR " sslrootcert=/nonexistent/ca.pem\";", 5,
