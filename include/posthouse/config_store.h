@@ -11,8 +11,9 @@ enum durability { DURABILITY_STANDBY, DURABILITY_LOCAL };
 struct cfg_store {
 	unsigned engine;          /* enum cfg_engine */
 	struct str connection;    /* words of libpq, judged by the loader: no password, nothing that queue sets by itself */
-	struct str_list places;   /* files that it names, and directories of sockets: whole paths; filled in by the loader */
-	struct str_list ports;    /* that it leads to, as digits: at least one; filled in too */
+	struct str_list hosts;    /* that it leads to: names, addresses and directories of sockets; filled in by the loader */
+	struct str_list places;   /* files that it names, and directories of sockets: whole paths; filled in too */
+	struct str_list ports;    /* as digits: at least one; filled in too */
 	struct str password;      /* "": none */
 	unsigned durability;      /* enum durability */
 	uint64_t node_timeout_ms; /* without a beat for this time a node is declared dead */

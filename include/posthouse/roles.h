@@ -43,6 +43,7 @@ enum role_can {
 	CAN_KEEP_TEXTS = 1 << 5,  /* write to files that others have opened for it */
 	CAN_THREAD = 1 << 6,      /* start threads */
 	CAN_START_EARLY = 1 << 7, /* within ops->start: the walls go up before it */
+	CAN_JOIN = 1 << 8,        /* connect to Unix sockets of other programs; only by role_can() */
 };
 enum role_reaches {
 	AT_STATE = 1 << 0,          /* state_dir */
@@ -59,6 +60,7 @@ enum role_reaches {
 	TO_TOKEN_SERVERS = 1 << 11, /* the ports of their URLs, which are in the configuration */
 	AT_POLICIES = 1 << 12,      /* what tlspolicy keeps */
 	TO_HTTPS = 1 << 13,         /* port 443, while policies are asked for or reports are sent */
+	AT_DATABASE = 1 << 14,      /* only with the engine for PostgreSQL: what store.connection names, see role_can() */
 };
 
 struct role_facts {

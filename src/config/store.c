@@ -270,7 +270,8 @@ static void fill_in(struct loader *l, struct cfg_store *c)
 	struct str rest = c->connection, key, value, part;
 	const char *why;
 
-	c->places.at = ARENA_ARRAY(l->arena, struct str, rest.n); /* no word has less than one byte */
+	c->hosts.at = ARENA_ARRAY(l->arena, struct str, rest.n); /* no word has less than one byte */
+	c->places.at = ARENA_ARRAY(l->arena, struct str, rest.n);
 	c->ports.at = ARENA_ARRAY(l->arena, struct str, rest.n);
 	while (database_word_read(l->arena, &rest, &key, &value, &why)) {
 		enum form form = word_named(key)->form;
@@ -279,11 +280,13 @@ static void fill_in(struct loader *l, struct cfg_store *c)
 			check_file(l, key, value);
 			c->places.at[c->places.n++] = value;
 		}
-		while ((form == HOSTS || form == PORTS) && str_split(&value, ',', &part))
-			if (form == PORTS)
-				c->ports.at[c->ports.n++] = part;
-			else if (str_starts(part, S("/")))
+		while ((form == HOSTS || form == PORTS) && str_split(&value, ',', &part)) {
+			struct str_list *list = form == PORTS ? &c->ports : &c->hosts;
+
+			list->at[list->n++] = part;
+			if (form == HOSTS && str_starts(part, S("/")))
 				c->places.at[c->places.n++] = part;
+		}
 	}
 	if (c->ports.n == 0)
 		c->ports.at[c->ports.n++] = S("5432");

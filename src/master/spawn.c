@@ -1,6 +1,8 @@
 /* spawn.c - the process of a role: its program, its environment, its descriptors. */
 #include "master.h"
 
+#include "posthouse/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,8 +10,16 @@
 #define ROLE_PATH_MAX 4096
 #define ARGUMENTS_MAX 12
 
+/* The program of queue is one for each engine: no program can have both. */
+static const char *program_of(const struct child *c)
+{
+	bool database = c->role == ROLE_QUEUE && c->master->config->store.engine == ENGINE_POSTGRESQL;
+
+	return database ? "queue-postgresql" : role_name(c->role);
+}
+
 /* In the directory of master's own program (a build directory), or else in libexecdir. */
-static const char *role_path(enum role_id role, char path[ROLE_PATH_MAX])
+static const char *role_path(const char *program, char path[ROLE_PATH_MAX])
 {
 	char self[ROLE_PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -19,11 +29,11 @@ static const char *role_path(enum role_id role, char path[ROLE_PATH_MAX])
 	slash = strrchr(self, '/');
 	if (slash) {
 		*slash = '\0';
-		snprintf(path, ROLE_PATH_MAX, "%.3900s/posthouse-%s", self, role_name(role));
+		snprintf(path, ROLE_PATH_MAX, "%.3900s/posthouse-%s", self, program);
 		if (access(path, X_OK) == 0)
 			return path;
 	}
-	snprintf(path, ROLE_PATH_MAX, "%s/posthouse-%s", POSTHOUSE_LIBEXECDIR, role_name(role));
+	snprintf(path, ROLE_PATH_MAX, "%s/posthouse-%s", POSTHOUSE_LIBEXECDIR, program);
 	return path;
 }
 
@@ -72,7 +82,7 @@ int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit)
 					  { .flags = UV_INHERIT_FD, .data.fd = log_fd },
 					  { .flags = UV_INHERIT_FD, .data.fd = channel_fd },
 					  { .flags = UV_INHERIT_FD, .data.fd = m->lock_fd } };
-	uv_process_options_t options = { .file = role_path(c->role, path),
+	uv_process_options_t options = { .file = role_path(program_of(c), path),
 					 .args = arguments,
 					 .env = clean_environment(c->failures == 0, kept),
 					 .exit_cb = on_exit,
@@ -84,5 +94,9 @@ int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit)
 	c->process.data = c;
 	error = uv_spawn(m->loop, &c->process, &options);
 	arena_fini(&a);
+	if (error == UV_ENOENT && strcmp(program_of(c), role_name(c->role)) != 0)
+		log_error(NULL, "role.not_installed", kv("path", path),
+			  kv("reason", "store.engine is \"postgresql\", and this program is not installed: it is in the package "
+				       "posthouse-postgresql, or Posthouse was built without libpq"));
 	return error;
 }

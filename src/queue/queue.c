@@ -47,18 +47,26 @@ static void on_housekeeping(uv_timer_t *t)
 static void on_opened(void *ctx, struct verdict v);
 
 static const struct store_engine *engine;
+static enum cfg_engine engine_kind;
 
-void queue_use_engine(const struct store_engine *chosen)
+void queue_use_engine(const struct store_engine *chosen, enum cfg_engine kind)
 {
 	engine = chosen;
+	engine_kind = kind;
 }
 
 static void open_store(struct queue *q)
 {
 	struct arena a = { 0 };
 	const struct config *c = role_config(q->role);
+	struct store_database database = { .connection = c->store.connection,
+					   .password = c->store.password,
+					   .standby = c->store.durability == DURABILITY_STANDBY,
+					   .node_timeout_ms = c->store.node_timeout_ms,
+					   .patience_ms = c->store.patience_ms };
 	struct store_options options = {
 		.engine = engine,
+		.database = engine_kind == ENGINE_POSTGRESQL ? &database : NULL,
 		.state_dir = arena_cstr(&a, c->state_dir),
 		.min_free = c->queue.min_free,
 		.max_messages = c->queue.max_messages,
@@ -71,8 +79,13 @@ static void open_store(struct queue *q)
 
 static struct verdict queue_start(struct role *r)
 {
-	struct queue *q = NEW(struct queue);
+	struct queue *q;
 
+	if (role_config(r)->store.engine != engine_kind)
+		return perm(
+			554, S("5.3.5"),
+			S("this program keeps the queue in another place than store.engine says: master starts the wrong one"));
+	q = NEW(struct queue);
 	q->role = r;
 	q->open_parts = 1;
 	q->timers.loop = role_loop(r);
@@ -88,8 +101,9 @@ static struct verdict queue_start(struct role *r)
 	return ok();
 }
 
-/* An older queue on a slow disk is waited for. One that finds no room to open is not: clients hear that, rather than nothing. The
- * role has started when limits and bans have been read too, see on_limits_loaded(): before that, a login would be refused. */
+/* An older queue on a slow disk is waited for. One that finds no room to open, or no database, is not: clients hear that, rather
+ * than nothing. The role has started when limits and bans have been read too, see on_limits_loaded(): before that, a login would
+ * be refused. */
 static void on_opened(void *ctx, struct verdict v)
 {
 	struct queue *q = ctx;

@@ -106,8 +106,8 @@ struct queue {
 
 extern const struct role_ops queue_ops;
 
-/* Before the start: the engine that keeps the store's rows. */
-void queue_use_engine(const struct store_engine *chosen);
+/* Before the start: the engine that keeps the store's rows. The start fails with a configuration that wants another kind. */
+void queue_use_engine(const struct store_engine *chosen, enum cfg_engine kind);
 
 /* rooms.c: the messages from other roles; fill in the observers of the rooms, and start these. */
 extern const struct ipc_handlers queue_handlers;

@@ -3,6 +3,7 @@
 
 #include "attempts.h"
 #include "landlock.h"
+#include "needs.h"
 #include "privileges.h"
 #include "syscalls.h"
 
@@ -149,7 +150,7 @@ static void open_for_sanitizer(struct openings *o)
 
 static void put_up(enum role_id role, const struct config *c)
 {
-	unsigned can = role_facts[role].can, reaches = role_facts[role].reaches;
+	unsigned can = role_can(role, c), reaches = role_reaches(role, c);
 
 	prepare_libraries(can);
 	openings_of(&walls.openings, role, c);

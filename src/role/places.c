@@ -1,4 +1,5 @@
 /* places.c - the files and directories that are left to a role. */
+#include "needs.h"
 #include "openings.h"
 
 #include <dirent.h>
@@ -157,9 +158,25 @@ static bool has_backend(const struct config *c)
 	return c->auth.backend.n > 0 && !str_eq(c->auth.backend, S("accounts"));
 }
 
+static bool is_host(const struct config *c, struct str place)
+{
+	for (size_t i = 0; i < c->store.hosts.n; i++)
+		if (str_eq(c->store.hosts.at[i], place))
+			return true;
+	return false;
+}
+
+/* Certificates and the key. A socket needs no place: Landlock does not look at connect(). */
+static void add_database(struct openings *o, const struct config *c)
+{
+	for (size_t i = 0; i < c->store.places.n; i++)
+		if (!is_host(c, c->store.places.at[i]))
+			add_file(o, arena_cstr(&o->arena, c->store.places.at[i]));
+}
+
 void openings_add_places(struct openings *o, enum role_id role, const struct config *c)
 {
-	unsigned reaches = role_facts[role].reaches;
+	unsigned reaches = role_reaches(role, c);
 
 	if (reaches & AT_STATE)
 		add_below(o, c->state_dir, "");
@@ -180,6 +197,8 @@ void openings_add_places(struct openings *o, enum role_id role, const struct con
 		add_certificates(o);
 	if (reaches & AT_RESOLVER)
 		add_resolver(o, c);
+	if (reaches & AT_DATABASE)
+		add_database(o, c);
 	if (reaches & AT_BACKEND && has_backend(c))
 		add_backend(o, c);
 }

@@ -1,4 +1,5 @@
 /* ports.c - the TCP ports to which a role is allowed to connect. */
+#include "needs.h"
 #include "openings.h"
 
 #define HTTPS_PORT 443
@@ -51,9 +52,18 @@ static void add_token_servers(struct openings *o, const struct config *c)
 	}
 }
 
+static void add_database_ports(struct openings *o, const struct config *c)
+{
+	uint64_t port;
+
+	for (size_t i = 0; role_can(ROLE_QUEUE, c) & CAN_CONNECT && i < c->store.ports.n; i++)
+		if (str_to_u64(c->store.ports.at[i], &port))
+			openings_add_port(o, port);
+}
+
 void openings_add_ports(struct openings *o, enum role_id role, const struct config *c)
 {
-	unsigned reaches = role_facts[role].reaches;
+	unsigned reaches = role_reaches(role, c);
 
 	if (reaches & TO_NEXT_HOPS) {
 		openings_add_port(o, c->delivery.port);
@@ -71,6 +81,8 @@ void openings_add_ports(struct openings *o, enum role_id role, const struct conf
 		add_token_servers(o, c);
 	if (reaches & TO_HTTPS && (c->delivery.uses_mta_sts || c->tls_report.from.n > 0))
 		openings_add_port(o, HTTPS_PORT);
+	if (reaches & AT_DATABASE)
+		add_database_ports(o, c);
 	for (size_t i = 0; o->all && i < c->auth.options.n; i++)
 		add_marked(o, c->auth.options.at[i], ':');
 	if (o->all)

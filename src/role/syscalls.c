@@ -89,6 +89,18 @@ static void allow(struct filter *f, const char *name)
 	add(f, SCMP_ACT_ALLOW, name, 0, NULL);
 }
 
+/* With blanks between. */
+static void allow_all(struct filter *f, const char *names)
+{
+	struct str rest = str_of(names), word;
+	char name[NAME_MAX_BYTES];
+
+	while (str_split(&rest, ' ', &word)) {
+		snprintf(name, sizeof name, "%.*s", STR_ARG(word));
+		allow(f, name);
+	}
+}
+
 static void refuse(struct filter *f, int error, const char *name)
 {
 	add(f, SCMP_ACT_ERRNO((uint32_t)error), name, 0, NULL);
@@ -208,20 +220,12 @@ static void add_descriptors(struct filter *f, unsigned can)
 		ALLOW_VALUES(f, ENOTTY, "ioctl", 1, FIONBIO, FIOCLEX, FIONCLEX, FIONREAD, SIOCOUTQ, TCGETS, TIOCGWINSZ);
 }
 
-/* IPv4 and IPv6, and the list of this machine's addresses. A Unix socket would reach the control socket as this user. */
-static void add_sockets(struct filter *f, unsigned can)
+/* IPv4 and IPv6, and the list of this machine's addresses. */
+static void add_internet(struct filter *f)
 {
-	static const unsigned families[] = { AF_INET, AF_INET6, AF_NETLINK }, types[] = { SOCK_STREAM, SOCK_DGRAM };
+	static const unsigned families[] = { AF_INET, AF_INET6 }, types[] = { SOCK_STREAM, SOCK_DGRAM };
 	const struct scmp_arg_cmp addresses[] = { IS(0, AF_NETLINK), IS(2, 0) }; /* 0: NETLINK_ROUTE */
-	struct choice others = { "socket", { IS(0, 0) }, 1, families, can & CAN_CONNECT ? 3 : 2 };
 
-	if (can & CAN_PAIR)
-		ALLOW_VALUES(f, EAFNOSUPPORT, "socketpair", 0, AF_UNIX);
-	else
-		refuse(f, EAFNOSUPPORT, "socketpair");
-	add_others(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), &others, 0, SOCKET_BITS);
-	if (!(can & CAN_CONNECT))
-		return;
 	for (size_t i = 0; i < 4; i++) {
 		struct choice protocols = { "socket", { IS(0, families[i / 2]) }, 3, VALUES(0, IPPROTO_TCP, IPPROTO_UDP) };
 
@@ -230,6 +234,28 @@ static void add_sockets(struct filter *f, unsigned can)
 		allow_values(f, EPROTONOSUPPORT, protocols, SOCKET_BITS);
 	}
 	add(f, SCMP_ACT_ALLOW, "socket", 2, addresses);
+}
+
+/* A Unix socket would reach the control socket as this user, so only a role with a database behind such a socket has them. */
+static void add_sockets(struct filter *f, unsigned can)
+{
+	const struct scmp_arg_cmp local[] = { IS(0, AF_UNIX), SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE, SOCK_STREAM) };
+	unsigned families[4] = { AF_INET, AF_INET6 };
+	struct choice others = { "socket", { IS(0, 0) }, 1, families, 2 };
+
+	if (can & CAN_PAIR)
+		ALLOW_VALUES(f, EAFNOSUPPORT, "socketpair", 0, AF_UNIX);
+	else
+		refuse(f, EAFNOSUPPORT, "socketpair");
+	if (can & CAN_CONNECT)
+		families[others.values_n++] = AF_NETLINK;
+	if (can & CAN_JOIN)
+		families[others.values_n++] = AF_UNIX;
+	add_others(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), &others, 0, SOCKET_BITS);
+	if (can & CAN_JOIN)
+		add(f, SCMP_ACT_ALLOW, "socket", 2, local);
+	if (can & CAN_CONNECT)
+		add_internet(f);
 }
 
 static void add_sending(struct filter *f, unsigned can)
@@ -302,40 +328,11 @@ static void add_threads(struct filter *f, unsigned can)
 #ifdef POSTHOUSE_SANITIZED
 static void add_sanitizer(struct filter *f)
 {
-	static const char *const names[] = { "open",
-					     "openat",
-					     "readlink",
-					     "readlinkat",
-					     "access",
-					     "clone",
-					     "clone3",
-					     "fork",
-					     "vfork",
-					     "execve",
-					     "wait4",
-					     "waitid",
-					     "ptrace",
-					     "prctl",
-					     "kill",
-					     "tgkill",
-					     "mmap",
-					     "mprotect",
-					     "prlimit64",
-					     "stat",
-					     "newfstatat",
-					     "getcwd",
-					     "fcntl",
-					     "ioctl",
-					     "lstat",
-					     "arch_prctl",
-					     "setitimer",
-					     "socketpair",
-					     "personality",
-					     "set_tid_address",
-					     "process_vm_readv" };
-
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		allow(f, names[i]);
+	allow_all(f,
+		  "open openat readlink readlinkat access clone clone3 fork vfork execve wait4 waitid ptrace prctl kill tgkill");
+	allow_all(f,
+		  "mmap mprotect prlimit64 stat newfstatat getcwd fcntl ioctl lstat arch_prctl setitimer socketpair personality");
+	allow_all(f, "set_tid_address process_vm_readv");
 }
 #endif
 
@@ -373,16 +370,9 @@ static void name_forbidden(void)
 /* ---- all ---- */
 static void add_calls(struct filter *f, unsigned can)
 {
-	char name[NAME_MAX_BYTES];
-
-	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-		struct str rest = str_of(calls[i].names), word;
-
-		while ((calls[i].can == 0 || calls[i].can & can) && str_split(&rest, ' ', &word)) {
-			snprintf(name, sizeof name, "%.*s", STR_ARG(word));
-			allow(f, name);
-		}
-	}
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+		if (calls[i].can == 0 || calls[i].can & can)
+			allow_all(f, calls[i].names);
 }
 
 bool syscalls_can_be_filtered(void)

@@ -1,4 +1,4 @@
-"""databases.py - a PostgreSQL primary with a synchronous standby, by packaging/cluster."""
+"""databases.py - PostgreSQL for a relay: one server, or, by packaging/cluster, a primary with a synchronous standby."""
 from lib import *
 
 CLUSTER = pathlib.Path(__file__).resolve().parent.parent.parent / "packaging/cluster"
@@ -45,3 +45,55 @@ class Databases:
             if keep and log.exists():
                 print(f"{server}:\n{log.read_text(errors='replace')[-3000:]}")
         self.run("remove")
+
+
+class Database:
+    """One server with an empty database `posthouse`: on a Unix socket without a password, on 127.0.0.1 with one."""
+
+    def __init__(self, settings="", encoding="SQL_ASCII"):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="posthouse-database-"))
+        self.port, self.password = free_port(), "of the database"
+        self.log = self.directory / "log"
+        os.chmod(self.directory, 0o755)
+        if os.geteuid() == 0:
+            shutil.chown(self.directory, "postgres", "postgres")
+        end_with_the_test(self, last=True)
+        self.as_owner("initdb", "-D", self.directory / "data", "-U", "postgres", "--auth=trust", "--encoding=SQL_ASCII", "--locale=C")
+        with open(self.directory / "data/postgresql.conf", "a") as f:
+            f.write(f"port = {self.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{self.directory}'\n{settings}\n")
+        (self.directory / "data/pg_hba.conf").write_text("local all all trust\nhost posthouse posthouse 127.0.0.1/32 scram-sha-256\n")
+        self.start()
+        self.sql(f"CREATE ROLE posthouse LOGIN PASSWORD '{self.password}'", "postgres")
+        self.sql(f"CREATE DATABASE posthouse OWNER posthouse TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'", "postgres")
+
+    def as_owner(self, program, *arguments):
+        """PostgreSQL refuses to be root."""
+        [*programs] = sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+        start = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"] if os.geteuid() == 0 else []
+        done = subprocess.run([*start, programs[-1] if programs else program, *arguments], cwd="/", stdin=subprocess.DEVNULL,
+                              stdout=open(self.directory / "commands", "a+"), stderr=subprocess.STDOUT)
+        assert done.returncode == 0, f"{program}: {(self.directory / 'commands').read_text()}"
+
+    def start(self):
+        self.as_owner("pg_ctl", "-s", "-w", "-D", self.directory / "data", "-l", self.log, "start")
+
+    def stop(self, mode="fast"):
+        self.as_owner("pg_ctl", "-s", "-w", "-D", self.directory / "data", "-m", mode, "stop")
+
+    def sql(self, statement, database="posthouse"):
+        done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.directory, "-p", str(self.port), "-U", "postgres", "-d", database,
+                               "-c", statement], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, done.stdout
+        return done.stdout.strip()
+
+    def settings(self, host=None, words="", durability="local", more=""):
+        """`store` of a relay, by the socket or by a host."""
+        return f'''store = {{ engine = "postgresql"; durability = "{durability}"; password = "{self.password}"; {more}
+connection = "host={host or self.directory} port={self.port} dbname=posthouse user=posthouse {words}"; }};'''
+
+    def end(self, keep):
+        if (self.directory / "data/postmaster.pid").exists():
+            self.stop("immediate")
+        if keep and self.log.exists():
+            print(f"the database:\n{self.log.read_text(errors='replace')[-3000:]}")
+        shutil.rmtree(self.directory)

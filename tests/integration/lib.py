@@ -154,9 +154,14 @@ def _fixture():
 LOOPBACK = 'allow_networks = [ "127.0.0.0/8", "::1" ];'
 
 
+def role_of_program(name):
+    """queue has two programs, one for each engine."""
+    return name.removeprefix("posthouse-").removesuffix("-postgresql")
+
+
 def name_of_line(pid):
     """What stands behind role= in the lines of a role's process: master passes on no others."""
-    role = os.path.basename(os.readlink(f"/proc/{pid}/exe")).removeprefix("posthouse-")
+    role = role_of_program(os.path.basename(os.readlink(f"/proc/{pid}/exe")))
     words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     return f"submission index={words[words.index('--index') + 1]}" if role == "submission" else role
 
@@ -291,7 +296,7 @@ log = {{ level = "{s["log"]}"; }};
                 lock = os.readlink(p / "fd" / "4")
             except OSError:
                 continue
-            if lock == str(self.dir / "state" / "lock") and name.startswith("posthouse-") and (role is None or name == f"posthouse-{role}"):
+            if lock == str(self.dir / "state" / "lock") and name.startswith("posthouse-") and role in (None, role_of_program(name)):
                 found.append(int(p.name))
         return found
 

@@ -109,6 +109,19 @@ static bool is_ours(const char *name)
 	return false;
 }
 
+/* What the connection does not say, libpq would take from the home directory of the user: a password, certificates. Such a file
+ * decides nothing here, and none could be opened behind the walls of queue. */
+static void close_defaults(struct words *w, const PQconninfoOption *options)
+{
+	static const char *const files[] = { "passfile", "sslcert", "sslrootcert", "sslcrl" };
+
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		if (!word(options, files[i]))
+			add_word(w, files[i], "/dev/null/none"); /* there is no such file */
+	if (!word(options, "gssencmode"))
+		add_word(w, "gssencmode", "disable"); /* else it looks for a Kerberos ticket first */
+}
+
 /* Begin to connect to host `i`. */
 static PGconn *start(struct db *db, const struct db_target *target, const PQconninfoOption *options, const struct hosts *hosts,
 		     size_t i)
@@ -127,6 +140,7 @@ static PGconn *start(struct db *db, const struct db_target *target, const PQconn
 	add_word(&w, "application_name", target->application_name ? target->application_name : "posthouse");
 	add_word(&w, "client_encoding", "SQL_ASCII");
 	add_word(&w, "target_session_attrs", "any"); /* read-write would take an old primary that still lives */
+	close_defaults(&w, options);
 	if (target->password.n > 0) {
 		secret_set(&password, target->password);
 		add_word(&w, "password", password.p);

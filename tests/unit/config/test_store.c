@@ -131,6 +131,8 @@ static void files(void **state)
 		assert_true(str_eq(c->store.places.at[0], S("/run/pg")));
 		assert_true(str_ends(c->store.places.at[3], S("/database.key")));
 		assert_int_equal(c->store.ports.n, 2);
+		assert_int_equal(c->store.hosts.n, 2);
+		assert_true(str_eq(c->store.hosts.at[0], S("db1.example")) && str_eq(c->store.hosts.at[1], S("/run/pg")));
 		assert_true(str_eq(c->store.ports.at[1], S("2")));
 		assert_true(i == 0 || (f.at[0].warning && strstr(fixture_faults(&f), "everybody can read the private key")));
 		config_free(c);

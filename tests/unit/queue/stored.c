@@ -116,7 +116,7 @@ void test_store_begin(struct config *c)
 		runs[i] = 0;
 	}
 	watched.open = open_watched;
-	queue_use_engine(&watched);
+	queue_use_engine(&watched, ENGINE_SQLITE);
 	if (!dir[0])
 		make_directory();
 	c->state_dir = str_of(dir);

@@ -1,6 +1,7 @@
 /* test_openings.c - what the walls leave open follows from roles.def and the configuration, and what is missing is found. */
 #include "unit.h"
 
+#include "needs.h"
 #include "openings.h"
 
 #include <fcntl.h>
@@ -100,6 +101,45 @@ static void a_back_end_opens_what_it_needs(void **state)
 	arena_fini(&o.arena);
 }
 
+/* Only what store.connection names, and with a file as the queue nothing of it. */
+static void a_database_opens_what_it_needs(void **state)
+{
+	static const struct {
+		struct str host;
+		unsigned can, reaches;
+	} cases[] = {
+		{ S("/run/postgresql"), CAN_JOIN, 0 },
+		{ S("192.0.2.1"), CAN_CONNECT, 0 },
+		{ S("2001:db8::1"), CAN_CONNECT, 0 },
+		{ S("db.example.org"), CAN_CONNECT, AT_RESOLVER | TO_NAME_SERVERS },
+	};
+	struct str hosts[1], places[] = { S("/run/postgresql"), S("/etc/posthouse/ca.pem") }, ports[] = { S("5433") };
+	struct config c = { .state_dir = S("/nowhere/state") };
+	unsigned can = role_can(ROLE_QUEUE, &c);
+	struct openings o;
+
+	c.store.hosts = (struct str_list){ hosts, 1 };
+	c.store.places = (struct str_list){ places, 2 };
+	c.store.ports = (struct str_list){ ports, 1 };
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		hosts[0] = cases[i].host;
+		c.store.engine = ENGINE_SQLITE;
+		assert_int_equal(role_can(ROLE_QUEUE, &c), can);
+		assert_int_equal(role_reaches(ROLE_QUEUE, &c), AT_STATE);
+		c.store.engine = ENGINE_POSTGRESQL;
+		assert_int_equal(role_can(ROLE_QUEUE, &c), can | cases[i].can);
+		assert_int_equal(role_reaches(ROLE_QUEUE, &c), AT_STATE | AT_DATABASE | cases[i].reaches);
+		assert_int_equal(role_can(ROLE_RELAY, &c), role_facts[ROLE_RELAY].can);
+		openings_of(&o, ROLE_QUEUE, &c);
+		assert_true(opens(&o, "/nowhere/state", true) && opens(&o, "/etc/posthouse/ca.pem", false));
+		assert_false(i == 0 && opens(&o, "/run/postgresql", false)); /* connect() needs no place */
+		assert_int_equal(connects(&o, 5433), i > 0);
+		assert_int_equal(connects(&o, 53), cases[i].reaches != 0);
+		assert_int_equal(opens(&o, "/etc/hosts", false), cases[i].reaches != 0);
+		arena_fini(&o.arena);
+	}
+}
+
 static void what_is_missing_after_a_reload_is_said(void **state)
 {
 	struct cfg_upstream before[] = { { .port = 587 } }, after[] = { { .port = 2525 } };
@@ -178,11 +218,9 @@ static void links_to_certificates_are_followed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_ports_are_those_of_the_configuration),
-		cmocka_unit_test(each_role_has_its_own_files),
-		cmocka_unit_test(a_back_end_opens_what_it_needs),
-		cmocka_unit_test(what_is_missing_after_a_reload_is_said),
-		cmocka_unit_test(a_file_that_was_replaced_is_found),
+		cmocka_unit_test(the_ports_are_those_of_the_configuration), cmocka_unit_test(each_role_has_its_own_files),
+		cmocka_unit_test(a_back_end_opens_what_it_needs),           cmocka_unit_test(a_database_opens_what_it_needs),
+		cmocka_unit_test(what_is_missing_after_a_reload_is_said),   cmocka_unit_test(a_file_that_was_replaced_is_found),
 		cmocka_unit_test(links_to_certificates_are_followed),
 	};
 
