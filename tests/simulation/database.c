@@ -88,6 +88,9 @@ static void release_locks(struct world *w, struct tx *t)
 {
 	struct server *s = &w->servers[t->server];
 
+	for (int n = 0; n < NUMBERS; n++)
+		if (s->locks[NODE(n)][FOR_UPDATE] & BIT(index_of(w, t)))
+			w->truth.row_locked[n] = w->now;
 	for (int i = 0; i < ROWS; i++)
 		if (t->locked & BIT(i))
 			for (enum lock held = KEY_SHARE; held < LOCKS; held++)

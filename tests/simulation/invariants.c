@@ -146,10 +146,14 @@ void check_id(struct world *w, int number, int epoch, us id)
 	}
 }
 
-/* An outage of the database is no node's death: one that is neither frozen nor cut off is not declared dead when it is over. */
+/* An outage of the database is no node's death: one that is neither frozen nor cut off is not declared dead when it is over. But
+ * its beat can wait for another observer, which froze while it declared it dead. */
 void check_declaration(struct world *w, int number, int epoch)
 {
 	us since = w->now - NODE_TIMEOUT - OUTAGE;
+
+	if (w->servers[w->current].locks[NODE(number)][FOR_UPDATE] || w->truth.row_locked[number] > since)
+		return;
 
 	for (int i = 0; i < MACHINES; i++) {
 		const struct machine *m = &w->machines[i];

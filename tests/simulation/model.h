@@ -205,9 +205,10 @@ struct truth {
 	struct dot dot[DOTS]; /* the delivered ones */
 	int settled_take[MAILS];
 	enum result settled[MAILS];
-	uint64_t given[MAILS]; /* the take numbers of the deliveries given to a relay */
-	bool removed[MAILS];   /* by the administrator */
-	bool clock_jumped;     /* the database's, forward */
+	uint64_t given[MAILS];  /* the take numbers of the deliveries given to a relay */
+	bool removed[MAILS];    /* by the administrator */
+	us row_locked[NUMBERS]; /* when a lock for update on a node's row was given up last */
+	bool clock_jumped;      /* the database's, forward */
 	struct {
 		int number, epoch;
 		us id;
