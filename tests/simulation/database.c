@@ -61,8 +61,8 @@ static void take_snapshot(struct world *w, struct tx *t)
 	t->has_snapshot = true;
 }
 
-/* Take a lock, and read the row again; false: another transaction holds one that conflicts. */
-bool db_lock(struct world *w, struct tx *t, int row, enum lock lock)
+/* Take a lock on a key, whose row can be there or be inserted, and read it again; false: another transaction's lock conflicts. */
+bool db_lock_key(struct world *w, struct tx *t, int row, enum lock lock)
 {
 	struct server *s = &w->servers[t->server];
 	uint32_t me = BIT(index_of(w, t));
@@ -82,6 +82,21 @@ struct row *db_write(struct tx *t, int row)
 {
 	t->written |= BIT(row);
 	return &t->rows[row];
+}
+
+/* Take a lock on a row. One that was deleted while this waited is not locked; its caller sees that it is not there. */
+bool db_lock(struct world *w, struct tx *t, int row, enum lock lock)
+{
+	const struct server *s = &w->servers[t->server];
+	uint32_t me = BIT(index_of(w, t));
+
+	if (t->written & BIT(row) || s->rows[row].there)
+		return db_lock_key(w, t, row, lock);
+	for (enum lock held = KEY_SHARE; held < LOCKS; held++)
+		if (conflicts(held, lock) && s->locks[row][held] & ~me)
+			return false;
+	t->rows[row] = s->rows[row];
+	return true;
 }
 
 static void release_locks(struct world *w, struct tx *t)

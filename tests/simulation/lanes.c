@@ -9,7 +9,7 @@ enum after lane_insert(struct world *w, struct tx *t)
 	for (int l = 0; l < LANES; l++) {
 		if (!(t->lanes & BIT(l)) || t->rows[LANE(l)].there)
 			continue;
-		if (!db_lock(w, t, LANE(l), FOR_UPDATE))
+		if (!db_lock_key(w, t, LANE(l), FOR_UPDATE))
 			return BLOCKED; /* another transaction inserts it: the key decides when that has ended */
 		if (!t->rows[LANE(l)].there)
 			*db_write(t, LANE(l)) = (struct row){ .there = true, .at = t->wake_at };
@@ -53,7 +53,7 @@ static enum after lock_to_sleep(struct world *w, struct tx *t)
 	if (!t->rows[LANE(t->shard)].there)
 		return REFUSED;
 	if (db_lock(w, t, LANE(t->shard), FOR_UPDATE))
-		return DONE;
+		return t->rows[LANE(t->shard)].there ? DONE : REFUSED;
 	met(SLEEP_SKIPS);
 	return REFUSED;
 }

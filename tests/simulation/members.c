@@ -40,7 +40,7 @@ static enum after claim_number(struct world *w, struct tx *t)
 
 	if (t->number == NO_NUMBER)
 		return REFUSED; /* none is free */
-	if (!db_lock(w, t, NODE(t->number), FOR_UPDATE))
+	if (!db_lock_key(w, t, NODE(t->number), FOR_UPDATE))
 		return BLOCKED;
 	node = &t->rows[NODE(t->number)];
 	if (node->there && node->state != REMOVED && node->node != t->instance)

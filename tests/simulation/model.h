@@ -249,6 +249,7 @@ struct world {
 void db_init(struct world *w);
 struct tx *db_begin(struct world *w, const struct transaction *kind, int server, int machine);
 bool db_lock(struct world *w, struct tx *t, int row, enum lock lock);
+bool db_lock_key(struct world *w, struct tx *t, int row, enum lock lock);
 struct row *db_write(struct tx *t, int row);
 void db_step(struct world *w, struct tx *t);
 void db_receive(struct world *w, struct server *s);

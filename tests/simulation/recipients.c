@@ -8,7 +8,7 @@
  * committed, for the row that it saw may not be with the standby yet; and a first one is repeated as such. */
 static enum after accept_insert(struct world *w, struct tx *t)
 {
-	if (!t->rows[MAIL(t->mail)].there && !db_lock(w, t, MAIL(t->mail), FOR_UPDATE))
+	if (!t->rows[MAIL(t->mail)].there && !db_lock_key(w, t, MAIL(t->mail), FOR_UPDATE))
 		return BLOCKED;
 	if (t->rows[MAIL(t->mail)].there && t->locked & BIT(MAIL(t->mail)))
 		met(ACCEPTS_MEET);
@@ -16,7 +16,7 @@ static enum after accept_insert(struct world *w, struct tx *t)
 		met(ACCEPT_STORED);
 	if (t->rows[MAIL(t->mail)].there)
 		return t->again ? ENOUGH : REFUSED;
-	if (!db_lock(w, t, DUE(t->mail), FOR_UPDATE))
+	if (!db_lock_key(w, t, DUE(t->mail), FOR_UPDATE))
 		return BLOCKED;
 	*db_write(t, MAIL(t->mail)) = (struct row){ .there = true, .state = ACTIVE };
 	*db_write(t, DUE(t->mail)) = (struct row){ .there = true, .at = t->now };
@@ -40,7 +40,7 @@ static enum after take(struct world *w, struct tx *t)
 				met(TAKE_SKIPS);
 				continue;
 			}
-			if (!db_lock(w, t, TAKEN(m), FOR_UPDATE))
+			if (!db_lock_key(w, t, TAKEN(m), FOR_UPDATE))
 				return BLOCKED;
 		}
 		t->taken[m] = due->take_no + 1;
@@ -138,7 +138,7 @@ static enum after settle_state(struct world *w, struct tx *t)
 		hold(t, due_at, t->matched);
 		return ENOUGH;
 	}
-	if (!db_lock(w, t, DUE(t->mail), FOR_UPDATE))
+	if (!db_lock_key(w, t, DUE(t->mail), FOR_UPDATE))
 		return BLOCKED;
 	*db_write(t, DUE(t->mail)) = (struct row){ .there = true, .at = due_at, .take_no = t->matched };
 	t->lanes = BIT(LANE_OF(t->mail));
@@ -175,7 +175,7 @@ enum after give_back_move(struct world *w, struct tx *t)
 		if (!is_to_be_given_back(t, m) || t->given_back[m])
 			continue;
 		if (!db_lock(w, t, MAIL(m), NO_KEY_UPDATE) || !db_lock(w, t, TAKEN(m), FOR_UPDATE) ||
-		    !db_lock(w, t, DUE(m), FOR_UPDATE))
+		    !db_lock_key(w, t, DUE(m), FOR_UPDATE))
 			return BLOCKED;
 		if (!is_to_be_given_back(t, m))
 			continue;
@@ -228,7 +228,7 @@ static enum after release(struct world *w, struct tx *t)
 
 	if (mail->state != HELD)
 		return REFUSED;
-	if (!db_lock(w, t, DUE(t->mail), FOR_UPDATE))
+	if (!db_lock_key(w, t, DUE(t->mail), FOR_UPDATE))
 		return BLOCKED;
 	db_write(t, MAIL(t->mail))->state = ACTIVE;
 	t->wake_at = BREAKS(w, RELEASE_AT_ONCE) ? 0 : mail->at;
