@@ -17,6 +17,7 @@ class Load:
     def __init__(self, relay, clients=4, size=2000, to=("bob@example.net",)):
         self.relay, self.size, self.to = relay, size, to
         self.acknowledged, self.unsure = set(), set()
+        self.codes = collections.Counter()  # of the answers to what was sent to its end
         self.running = True
         self.lock = threading.Lock()
         self.count = 0
@@ -42,6 +43,7 @@ class Load:
                 sent = True
                 code, text = client.getreply()
                 with self.lock:
+                    self.codes[code] += 1
                     if code == 250:
                         self.acknowledged.add(number)
                     elif code >= 500:

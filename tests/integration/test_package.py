@@ -22,7 +22,7 @@ def made():
     assert done.returncode == 0, done.stdout
     print(f"{time.monotonic() - start:.0f} s: packaging/make-deb")
     packages = {path.name.split("_")[0]: path for path in to.glob("*.deb")}
-    assert set(packages) == {"posthouse", "posthouse-mta"} and all(str(p) in done.stdout for p in packages.values()), done.stdout
+    assert set(packages) == {"posthouse", "posthouse-mta", "posthouse-postgresql"} and all(str(p) in done.stdout for p in packages.values()), done.stdout
     return packages
 
 
@@ -42,6 +42,10 @@ def looked_at(packages):
     subprocess.run(["dpkg-deb", "--extract", packages["posthouse"], unpacked], check=True)
     done = subprocess.run([TOP / "tests/lint-built/hardening", unpacked], stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stdout
+    programs = {name: subprocess.run(["dpkg-deb", "--contents", path], stdout=subprocess.PIPE, text=True, check=True).stdout.count("/posthouse-queue")
+                for name, path in packages.items()}
+    assert programs == {"posthouse": 1, "posthouse-postgresql": 1, "posthouse-mta": 0}, programs
+    assert "libpq5" in field(packages["posthouse-postgresql"], "Depends") and "libpq5" not in field(packages["posthouse"], "Depends")
     mta = packages["posthouse-mta"]
     assert field(mta, "Provides") == field(mta, "Conflicts") == field(mta, "Replaces") == "mail-transport-agent"
 

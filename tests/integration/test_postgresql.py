@@ -1,24 +1,200 @@
-"""A relay whose queue is in a PostgreSQL database: serve, commands, deaths, and a database that comes and goes."""
+"""A relay whose queue is in a PostgreSQL database: mail and commands, deaths, a database that comes and goes, and those that are refused."""
 from databases import *
+from test_confinement import NEVER, tried
+from test_crash import Load, settle
+
+IN_FLIGHT = 30  # deliveries that can be under way, and so be repeated, when a process dies
 
 
-def relay_with(database, sink=None, **more):
-    return Relay(sink.port if sink else 1, extra=database.settings(**more))
+def relay_with(database, sink=None, build=SANITIZED, environment=None, start=True, **more):
+    return Relay(sink.port if sink else 1, build=build, extra=database.settings(**more), environment=environment, start=start)
 
 
 def confined(relay):
-    """The walls are up, nothing was left out, and the role was never stopped by one."""
+    """The walls of queue are up, nothing was left out, and no wall has stopped it."""
     log = relay.log_now()
-    assert "confined=queue" in log and "role.unconfined" not in log and "FORBIDDEN" not in log, relay.log_tail()
-    [line] = [line for line in log.splitlines() if "event=role.confined" in line and "confined=queue" in line]
-    return line
+    lines = [line for line in log.splitlines() if "event=role.confined" in line and "confined=queue" in line]
+    assert lines and all("seccomp=true" in line and "landlock=0" not in line for line in lines), lines or relay.log_tail()
+    assert "role.unconfined" not in log and "FORBIDDEN" not in log and "role.outgrown" not in log, relay.log_tail()
 
 
-def test_messages_pass():
+def test_what_queue_can_try():
+    """The walls have one hole: TCP to the database's port, or Unix sockets."""
+    database, port = Database(), free_port()
+    with socket.socket() as listener:  # somebody answers there: only the wall refuses
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        for host, holes in [("127.0.0.1", {"socket": {"done"}, "connect": {"EACCES"}, "local_socket": {"EAFNOSUPPORT"}, "bind": {"EACCES"}}),
+                            (None, {"socket": {"killed"}, "connect": {"killed"}, "local_socket": {"done"}})]:
+            relay = relay_with(database, build=RELEASE, host=host, environment={"POSTHOUSE_TRY": f"{port}:/etc/passwd:/etc/resolv.conf:{database.log}"})
+            found = {attempt: results for (role, attempt), results in tried(relay).items() if role == "queue"}
+            assert found.keys() > NEVER.keys()
+            for attempt, results in found.items():
+                expected = holes.get(attempt) or NEVER.get(attempt) or {"EACCES"}  # what is left are files
+                assert results <= expected, (host, attempt, results)
+            confined(relay)
+            relay.stop()
+
+
+def misleading_home():
+    """A home directory with everything that libpq reads in one, all of it wrong; and variables of libpq that are wrong too."""
+    home = pathlib.Path(WORK_DIR()) / "home"
+    (home / ".postgresql").mkdir(parents=True)
+    for name in (".pgpass", ".pg_service.conf", ".postgresql/root.crt", ".postgresql/postgresql.crt", ".postgresql/postgresql.key"):
+        (home / name).write_text("*:*:*:*:wrong\n")
+        (home / name).chmod(0o600)
+    return {"HOME": str(home), "PGOPTIONS": "-c nonsense=1", "PGPASSWORD": "wrong", "PGSERVICE": "wrong", "PGSSLROOTCERT": str(home / "none"),
+            "PGSSLMODE": "verify-full", "PGREQUIREPEER": "nobody", "PGTARGETSESSIONATTRS": "standby"}
+
+
+def test_mail_and_commands():
+    """By a Unix socket."""
     database, sink = Database(), Sink()
-    relay = relay_with(database, sink)
-    assert [os.readlink(f"/proc/{pid}/exe") for pid in relay.pids("queue")][0].endswith("/posthouse-queue-postgresql")
+    relay = relay_with(database, sink, environment=misleading_home())
+    assert os.readlink(f"/proc/{relay.pids('queue')[0]}/exe").endswith("/posthouse-queue-postgresql")
+    client = relay.connect()
+    small = relay.submit(simple_message("a small one"), client=client)
+    large = relay.submit(simple_message("a large one", body="0123456789" * 7 + "\r\n" + ("x" * 70 + "\r\n") * 20000), client=client)
+    many = relay.submit(simple_message("for many"), to=[f"user{i}@example.net" for i in range(5)], client=client)
+    assert client.mail(f"alice@{DOMAIN}", ["SMTPUTF8", "BODY=8BITMIME"])[0] == 250
+    client.command_encoding = "utf-8"
+    assert client.rcpt("jürgen@example.net")[0] == 250 and client.data(simple_message("for Jürgen"))[0] == 250
+    sink.wait(4)
+    relay.wait_empty()
+    by_subject = {m.message["Subject"]: m for m in sink.messages}
+    assert len(by_subject["a large one"].bytes) > 1_400_000 and by_subject["for Jürgen"].recipients == ["jürgen@example.net"]
+    assert sorted(r for m in sink.messages if m.message["Subject"] == "for many" for r in m.recipients) == [f"user{i}@example.net" for i in range(5)]
+    for id in (small, large, many):
+        assert {e["event"] for e in relay.events(id)} >= {"mail.accepted", "delivery.sent"}
+    assert small in relay.command("find", "--recipient", "bob", "--json").stdout
+    assert relay.command("limits", "show", f"alice@{DOMAIN}", "--json").stdout
+    sink.stop()
+    kept = relay.submit(simple_message("kept back"))
+    relay.command("queue", "hold", kept)
+    wait_for(lambda: [row["state"] for row in relay.queue()] == ["held"] if "state" in relay.queue()[0] else relay.queue()[0]["held"], "a held message")
+    confined(relay)
+    relay.stop()
+    sink.start()
+    relay.start()
+    assert [row["id"] for row in relay.queue()] == [kept] and len(sink.messages) == 4
+    relay.command("queue", "release", kept)
+    sink.wait(5)
+    relay.wait_empty()
+    confined(relay)
+    assert not (relay.dir / "state/queue.db").exists()
+
+
+def test_by_verified_tls_with_a_password():
+    """A primary and its standby, by names, and nothing is stored before both have it."""
+    database, sink = Databases(), Sink()
+    relay = Relay(sink.port, extra=f'''store = {{ engine = "postgresql"; connection = "{database.connection}"; password_file = "{database.directory}/password"; }};''',
+                  environment=misleading_home())
     relay.submit()
     sink.wait()
     relay.wait_empty()
-    print(confined(relay))
+    assert database.admin("primary", "SELECT bool_and(ssl), count(*) > 1 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'posthouse'") == "t|t"
+    confined(relay)
+
+
+def test_deaths_of_roles():
+    """Repeated are only deliveries that were under way: the next hop has them, and nobody could write that down (RFC 1047)."""
+    database, sink = Database(), Sink()
+    relay = relay_with(database, sink, host="127.0.0.1")
+    load = Load(relay)
+    for n, role in enumerate(["queue", "relay", "queue", "relay"], 1):
+        before = len(load.acknowledged)
+        wait_for(lambda: len(load.acknowledged) > before + 5 and relay.pids(role), f"messages before the death of {role}")
+        relay.kill_role(role)
+        wait_for(lambda: relay.log_since_start().count(f"event=role.died dead={role}") > (n - 1) // 2, f"the death of {role}")
+    load.stop_after(40)
+    duplicates = settle(relay, sink, load)
+    assert len(duplicates) <= 4 * IN_FLIGHT, duplicates
+    relay.wait_empty()
+    confined(relay)
+
+
+def test_the_database_restarts_under_load():
+    """Clients get 250 or 451, and each 250 is delivered."""
+    database, sink = Database(), Sink()
+    relay = relay_with(database, sink)
+    load = Load(relay)
+    for mode in ("fast", "immediate", "fast"):
+        before = len(load.acknowledged)
+        wait_for(lambda: len(load.acknowledged) > before + 5, f"messages before a {mode} stop")
+        database.stop(mode)
+        database.start()
+    before = len(load.acknowledged)
+    load.stop_after(before + 5)
+    assert set(load.codes) <= {250, 451}, load.codes
+    duplicates = settle(relay, sink, load)
+    assert len(duplicates) <= 3 * IN_FLIGHT, duplicates
+    relay.wait_empty()
+    assert "event=role.died" not in relay.log_now() and "event=store.back" in relay.log_now()
+    confined(relay)
+
+
+def test_mail_waits_for_the_database():
+    """A message at its end of data; for less than store.patience."""
+    database = Database()
+    sink = Sink()
+    relay = relay_with(database, sink)
+    client = relay.connect()
+    assert client.mail(f"alice@{DOMAIN}")[0] == 250 and client.rcpt("bob@example.net")[0] == 250 and client.docmd("DATA")[0] == 354
+    database.stop()
+    client.send(simple_message("patience") + b"\r\n.\r\n")
+    relay.wait_log("event=store.away")
+    time.sleep(5)  # for so long the database is away
+    database.start()
+    code, text = client.getreply()
+    assert code == 250, (code, text)
+    relay.wait_log("event=store.back")
+    sink.wait()
+    relay.wait_empty()
+    assert [m.message["Subject"] for m in sink.messages] == ["patience"]
+
+
+def test_a_start_without_the_database():
+    """The relay is ready and says 451 until the database is there."""
+    database, sink = Database(), Sink()
+    database.stop()
+    relay = relay_with(database, sink)
+    client = relay.connect(login=False)
+    try:
+        client.login(f"alice@{DOMAIN}", PASSWORD)
+        code, text = client.mail(f"alice@{DOMAIN}")
+        assert code == 451, (code, text)
+    except smtplib.SMTPAuthenticationError as e:
+        assert e.smtp_code == 454, e  # limits and bans are in the database too
+    database.start()
+    relay.wait_log("event=queue.opened")
+    relay.submit()
+    sink.wait()
+    relay.wait_empty()
+    confined(relay)
+
+
+def refused(relay, words):
+    relay.start(wait=False)
+    assert relay.process.wait(LIMIT) != 0
+    relay.process = None
+    assert words in relay.log_since_start(), (words, relay.log_tail())
+
+
+def test_databases_that_are_refused():
+    """Those that would lose mail, and those that cannot keep it as it is; and an installation without the program."""
+    database = Database()
+    refused(relay_with(database, start=False, durability="standby"), "synchronous_standby_names is empty")
+    database.sql("ALTER SYSTEM SET fsync = off", "postgres")
+    database.sql("SELECT pg_reload_conf()", "postgres")
+    wait_for(lambda: database.sql("SHOW fsync") == "off", "the setting")
+    refused(relay_with(database, start=False), "fsync is off")
+    database.sql("ALTER SYSTEM RESET fsync", "postgres")
+    database.sql("SELECT pg_reload_conf()", "postgres")
+    database.sql("CREATE DATABASE other OWNER posthouse TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'", "postgres")
+    refused(Relay(1, start=False, extra=database.settings().replace("dbname=posthouse", "dbname=other")), "encoding UTF8")
+    part = pathlib.Path(WORK_DIR()) / "part"
+    part.mkdir()
+    for program in SANITIZED.glob("posthouse*"):
+        if program.is_file() and not program.name.endswith("-postgresql"):
+            shutil.copy2(program, part / program.name)
+    refused(relay_with(database, build=part, start=False), "it is in the package posthouse-postgresql")
