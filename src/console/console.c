@@ -84,6 +84,8 @@ static enum role_id role_with_stats(const struct msg_stats *m)
 	X(reached, reached_are, ROLE_QUEUE, 0)                                                                                   \
 	X(limits_page, limits_rows, ROLE_QUEUE, 0)                                                                               \
 	X(limits_reset, limits_were_reset, ROLE_QUEUE, 0)                                                                        \
+	X(node_list, nodes_are, ROLE_QUEUE, 0)                                                                                   \
+	X(node_order, node_ordered, ROLE_QUEUE, 0)                                                                               \
 	X(upstream_test, upstream_tested, ROLE_RELAY, 0)                                                                         \
 	X(upstream_sign_in, upstream_signed_in, ROLE_VAULT, 0)                                                                   \
 	X(tls_look, tls_looked, ROLE_RELAY, 0)                                                                                   \

@@ -18,6 +18,7 @@ struct admin_call {
 	uint64_t id, cursor;
 	size_t max; /* rows of the page */
 	enum alter operation;
+	enum store_node_order order;
 	struct str reason, via;
 	void *job; /* of export.c and import.c, which free it, and of admin_reached.c, in the arena */
 };

@@ -76,6 +76,8 @@ void handle_tls_report_send(void *ctx, struct channel *ch, const struct msg_tls_
 void handle_test_message(void *ctx, struct channel *ch, const struct msg_test_message *m, int fd);
 void handle_reached(void *ctx, struct channel *ch, const struct msg_reached *m, int fd);
 void handle_find(void *ctx, struct channel *ch, const struct msg_find *m, int fd);
+void handle_node_list(void *ctx, struct channel *ch, const struct msg_node_list *m, int fd);
+void handle_node_order(void *ctx, struct channel *ch, const struct msg_node_order *m, int fd);
 void handle_trace(void *ctx, struct channel *ch, const struct msg_trace *m, int fd);
 
 struct queue {

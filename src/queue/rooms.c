@@ -192,5 +192,7 @@ const struct ipc_handlers queue_handlers = {
 	.tls_report_send = handle_tls_report_send,
 	.find = handle_find,
 	.reached = handle_reached,
+	.node_list = handle_node_list,
+	.node_order = handle_node_order,
 	.trace = handle_trace,
 };

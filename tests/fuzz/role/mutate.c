@@ -178,6 +178,7 @@ static const char *const plans[] = {
 	"login_start login_step authorized login_present login_ended login_end",
 	"deliver deliver settled withdraw",
 	"horizon deliver horizon",
+	"node_list node_order node_list",
 	"node_is admit login:authenticated envelope recipients submit",
 	"upstream_step upstream_step upstream_refused",
 	"upstream_sign_in fetched upstream_sign_in",
