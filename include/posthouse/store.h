@@ -20,6 +20,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/envelope.h"
+#include "posthouse/store_limits.h"
 #include "posthouse/tally.h"
 #include "posthouse/tls_wish.h"
 #include "posthouse/verdict.h"
@@ -56,22 +57,6 @@ struct new_recipient {
 	bool held; /* from the start, also when the message is not */
 };
 
-/* The state of a token bucket (limit.h), kept over restarts. */
-struct bucket_row {
-	struct str key, rule; /* "upstream:isp", "30/1m"; "user:alice@example.org", "messages 200/1h" */
-	uint64_t tat_us;
-	uint64_t warned_at; /* when the login was warned that the bucket is nearly used up; 0: never */
-};
-
-/* A ban of a client network or login, or a tripped breaker, kept over restarts. */
-struct ban_row {
-	struct str key;     /* "net:192.0.2.1", "login:alice@example.org", "breaker:alice@example.org" */
-	uint64_t level;     /* number of bans so far; 0: forget the row */
-	uint64_t until;     /* ms; it can be in the past, since the level is remembered for a while */
-	struct str reason;  /* a breaker's */
-	uint64_t length_ms; /* the whole length of the ban; 0: not known */
-};
-
 /* A message to store. */
 struct accepted {
 	uint64_t id, token;
@@ -90,7 +75,8 @@ struct accepted {
 	bool remember;                    /* from now on the login knows these recipients (store_known) */
 	const struct bucket_row *charges; /* written in the same transaction */
 	size_t charges_n;
-	struct str event; /* fields of the first event, "mail.accepted": key=value … */
+	uint64_t *states_out; /* NULL, or room for one of each charge: see store_accept */
+	struct str event;     /* fields of the first event, "mail.accepted": key=value … */
 };
 
 /* A recipient that is due, with its message's envelope. */
@@ -135,8 +121,6 @@ struct outcome {
 	uint64_t at;
 };
 
-typedef void (*store_done_fn)(void *ctx, struct verdict v);
-
 /* Open the store: create the database, or bring an older one to today's schema. A tmpfs, a network file system, a directory
  * that is not writable and a newer schema are refused; nothing is repaired silently. This can take long (an older queue of a
  * million messages, a slow disk), so a thread does it. `opened` is called with OK when the store is open, or with the reason
@@ -171,7 +155,11 @@ void store_close(struct store *st, store_done_fn done, void *ctx);
 /* Store a message with its recipients, lanes and first event, all or nothing. Idempotent: the same (id, token) again is OK
  * with code 250, also after a restart, and writes nothing; the same id with another token is PERM. PLACE_FILE: the large
  * file must be there with exactly `size` bytes and one link, opened by this store (store_spool_create), else TEMP; and
- * nobody must be able to write it any more, else PERM 554 5.7.0. Its data and directory are synced before the commit. */
+ * nobody must be able to write it any more, else PERM 554 5.7.0. Its data and directory are synced before the commit.
+ *
+ * A database that several nodes share judges the charges itself: when one that must fit is over its limit, because of what other
+ * nodes have charged, nothing is stored and store_is_over() says so. The callback finds in states_out what tat_us of each charge
+ * is in the database now, after OK and when a charge was over; 0: not told. */
 void store_accept(struct store *st, const struct accepted *m, store_done_fn done, void *ctx);
 
 /* Create the file of a large message and hand out a descriptor for writing (the callback's to close); or drop it again. */
@@ -247,27 +235,6 @@ void store_unreported(struct store *st, enum message_kind kind, uint64_t now, si
  * answer is OK. */
 void store_report(struct store *st, enum message_kind kind, const struct accepted *report, uint64_t parent,
 		  const uint64_t *n_list, size_t n, struct str event_fields, store_done_fn done, void *ctx);
-
-/* ---- token buckets: queue keeps them in memory; these rows survive a restart. Puts and the charges of accepts take effect in
- * the order in which they were issued. On a full disk a put gets 452. store_prune also forgets buckets that were full again
- * before `before`; each call looks at the next thousand buckets. ---- */
-typedef void (*store_buckets_fn)(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
-/* Read at the start, in pages: the rows after (key, rule), "" and "" at first; fewer than `max` rows: the last page. A put with
- * tat_us and warned_at 0 forgets the row. */
-void store_buckets(struct store *st, struct str key, struct str rule, size_t max, store_buckets_fn done, void *ctx);
-void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx);
-
-/* Has the login written to each of these addresses in the last half year (a domain without case, a local part without case)?
- * Only keyed hashes are kept, no addresses: two addresses can very rarely have the same hash. store_prune forgets older
- * entries, and the older ones of a login that has more than 100,000. */
-typedef void (*store_known_fn)(void *ctx, struct verdict v, const bool *known, size_t n);
-void store_known(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done, void *ctx);
-
-/* Bans: all are read once at the start; changed ones are put by key. On a full disk a put gets 452. store_prune forgets bans that
- * ended a week before `before`. */
-typedef void (*store_bans_fn)(void *ctx, struct verdict v, const struct ban_row *rows, size_t n);
-void store_bans(struct store *st, store_bans_fn done, void *ctx);
-void store_ban_put(struct store *st, const struct ban_row *rows, size_t n, store_done_fn done, void *ctx);
 
 /* ---- administration ---- */
 struct selector {

@@ -71,6 +71,7 @@ extern const struct verdict store_full;    /* 452 4.3.1 */
 extern const struct verdict store_away;    /* 451 4.3.0 */
 extern const struct verdict store_busy;    /* 450 4.3.0: only while opening */
 extern const struct verdict store_unknown; /* no such message */
+extern const struct verdict store_over;    /* 450 4.7.1: store_is_over() */
 
 /* ---- what an engine can use of the store ---- */
 
@@ -116,6 +117,7 @@ struct engine_host {
 	const struct store_database *database;
 	bool results_wait; /* results of deliveries wait for room on the disk: nothing is leased meanwhile */
 	bool failed;       /* the loop is about to end the process: nothing more is done */
+	bool alone;        /* the operation is the only one of its transaction, because that of its batch failed */
 };
 
 /* Does the loop want the threads to end? */

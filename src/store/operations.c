@@ -47,8 +47,21 @@ static void finish_done(struct op *op)
 		((store_done_fn)op->callback)(op->ctx, op->request.verdict);
 }
 
+/* What the buckets are now, where the engine tells it. */
+static void tell_states(const struct request *r)
+{
+	const struct accepted *m = r->in.accepted;
+
+	if (!m->states_out)
+		return;
+	memset(m->states_out, 0, m->charges_n * sizeof *m->states_out);
+	if (r->out.rows && (r->verdict.class == OK || store_is_over(r->verdict)))
+		memcpy(m->states_out, r->out.rows, m->charges_n * sizeof *m->states_out);
+}
+
 static void finish_accept(struct op *op)
 {
+	tell_states(&op->request);
 	if (op->request.verdict.class == OK)
 		crash_point("store.before_accept_callback");
 	finish_done(op);

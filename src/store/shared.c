@@ -10,6 +10,12 @@
 	{                                                                                                                        \
 		(literal), sizeof(literal) - 1                                                                                   \
 	}
+const struct verdict store_over = {
+	.class = TEMP,
+	.code = 450,
+	.enhanced = { "4.7.1", 5 },
+	.text = { "over a limit, try again later", 29 },
+};
 const struct verdict store_full = {
 	.class = TEMP, .code = 452, .enhanced = LITERAL("4.3.1"), .text = LITERAL("no room to store mail, try again later")
 };

@@ -196,6 +196,7 @@ static bool run_alone(struct writer *w, struct op *op)
 {
 	enum engine_error error;
 
+	w->host.alone = true;
 	for (;;) {
 		if (transaction_begin(w))
 			run_op(w, op);
@@ -239,8 +240,10 @@ static void replay(struct writer *w)
 /* All writing operations in one transaction. */
 static void run_writes(struct writer *w)
 {
-	bool good = transaction_begin(w);
+	bool good;
 
+	w->host.alone = false;
+	good = transaction_begin(w);
 	for (enum rank rank = RANK_RESULT; rank < RANK_READ && good; rank++) {
 		LIST_EACH (i, &w->batch[rank]) {
 			run_op(w, CONTAINER_OF(i, struct op, link));

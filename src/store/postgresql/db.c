@@ -83,14 +83,15 @@ static bool send_bound(struct db *db, enum statement statement, const struct par
 }
 
 /* Bind and send. Outside a transaction the statement is one: then a sync ends it. */
-static bool send_statement(struct db *db, enum statement statement, const struct db_value *values, size_t n, int what)
+static bool send_statement(struct db *db, enum statement statement, const struct db_value *values, size_t n,
+			   struct db_answer answer)
 {
 	struct parameters p;
-	struct db_answer answer = { .what = what, .statement = statement };
 	bool fits = true;
 
 	if (!pipeline_usable(db))
 		return false;
+	answer.statement = statement;
 	p.n = 0;
 	p.bytes = 0;
 	p.arena = (struct arena){ 0 };
@@ -110,18 +111,24 @@ struct db_rows *db_query_values(struct db *db, enum statement statement, const s
 	struct db_rows *q = &db->rows[statement];
 
 	db_end(q);
-	if (!send_statement(db, statement, values, n, DB_ROWS) || !pipeline_drain(db) || db->kind != DB_WELL) {
+	if (!send_statement(db, statement, values, n, (struct db_answer){ .what = DB_ROWS }) || !pipeline_drain(db) ||
+	    db->kind != DB_WELL) {
 		db_end(q);
 		return NULL;
 	}
 	return q;
 }
 
-bool db_run_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+bool db_run_number(struct db *db, uint64_t *number_out, enum statement statement, const struct db_value *values, size_t n)
 {
-	if (!send_statement(db, statement, values, n, DB_RAN))
+	if (!send_statement(db, statement, values, n, (struct db_answer){ .what = DB_RAN, .number = number_out }))
 		return false;
 	return db->in_transaction || (pipeline_drain(db) && db->kind == DB_WELL);
+}
+
+bool db_run_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+{
+	return db_run_number(db, NULL, statement, values, n);
 }
 
 size_t db_changes(struct db *db)

@@ -31,6 +31,7 @@ struct db_answer {
 	enum { DB_PREPARED, DB_RAN, DB_ROWS, DB_BEGUN, DB_COMMITTED, DB_ROLLED_BACK, DB_SYNC } what;
 	unsigned statement;
 	size_t bytes;
+	uint64_t *number; /* of DB_RAN: where the first number of its first row goes; NULL: nowhere */
 };
 
 enum { DB_ANSWERS_MAX = 1000 };
@@ -86,6 +87,13 @@ db_query_values(struct db *db, enum statement statement, const struct db_value *
 	db_run_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                        \
 		      sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
 bool db_run_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
+
+/* The same, and when the statement is answered, at the latest by db_commit(), the number in the first column of its first row is
+ * written to *number_out, which must be valid until the transaction has ended. Without a row it is left as it is. */
+#define db_run_for(db, number_out, statement, ...)                                                                               \
+	db_run_number((db), (number_out), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },          \
+		      sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
+bool db_run_number(struct db *db, uint64_t *number_out, enum statement statement, const struct db_value *values, size_t n);
 
 /* The next row; at the end, or after an error, false and the rows are freed. A walk that ends earlier calls db_end(). */
 bool db_row(struct db *db, struct db_rows *q);

@@ -137,6 +137,7 @@ static bool begin(struct engine *e)
 {
 	e->tx_before = e->counters;
 	e->tx_settles = false;
+	postgresql_of(e)->charges = (struct charges){ 0 };
 	postgresql_of(e)->fenced = false;
 	if (!db_begin(&e->db))
 		return false;
@@ -160,6 +161,7 @@ static void put_counters(struct engine *e)
 static bool commit(struct engine *e)
 {
 	put_counters(e);
+	charges_write(e);
 	if (db_error(&e->db) != DB_WELL)
 		return false;
 	crash_point("store.before_commit");
@@ -169,6 +171,7 @@ static bool commit(struct engine *e)
 	if (e->tx_settles)
 		crash_point("store.after_settle_commit");
 	taken_commit(&postgresql_of(e)->taken);
+	charges_tell(e);
 	return true;
 }
 

@@ -165,7 +165,11 @@ static void take_answer(struct db *db, const struct db_answer *a, PGresult *r)
 		*q = (struct db_rows){ .result = r, .row = -1 };
 		db->changes = strtoul(PQcmdTuples(r), NULL, 10);
 		return;
-	case DB_RAN: db->changes = strtoul(PQcmdTuples(r), NULL, 10); break;
+	case DB_RAN:
+		db->changes = strtoul(PQcmdTuples(r), NULL, 10);
+		if (a->number && PQntuples(r) > 0)
+			*a->number = db_u64(&(struct db_rows){ .result = r }, 0);
+		break;
 	case DB_COMMITTED:
 		if (strcmp(PQcmdStatus(r), "COMMIT") != 0) /* the server answers ROLLBACK when the transaction had failed */
 			note(db, DB_PRIVATE, NULL, "the transaction was rolled back when it was to be committed");

@@ -26,8 +26,23 @@ void taken_rollback(struct taken *t);
 /* Rows of this node that memory does not know are of a take whose answer was lost: they are due again at once. */
 void taken_reconcile(struct engine *e);
 
+/* ---- charges.c: charges and states of buckets, which are written at the end of the transaction ---- */
+struct charge {
+	const struct bucket_row *row;
+	size_t place;        /* in the order in which they were added */
+	uint64_t *state_out; /* of an accept: what the bucket is with this transaction; NULL: nobody asks */
+	uint64_t *state;     /* of all charges of the bucket that are written together */
+};
+struct charges {
+	struct charge *at; /* in the arena of the batch */
+	size_t n, capacity;
+};
+void charges_write(struct engine *e);
+void charges_tell(struct engine *e); /* they are committed */
+
 struct postgresql {
 	struct engine e;
+	struct charges charges;
 	struct node node;
 	struct taken taken;
 	struct schema_days days;

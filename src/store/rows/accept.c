@@ -75,22 +75,28 @@ static void add_recipients(struct engine *e, const struct accepted *m)
 	}
 }
 
-struct verdict accept_message(struct engine *e, const struct accepted *m, bool refusable)
+/* All that is refused before anything is written: false, with the answer. */
+static bool may_be_stored(struct engine *e, const struct accepted *m, struct request *r, struct verdict *v_out)
 {
-	struct verdict v = well_formed(m), full = refusable ? refuse_full(e) : ok();
+	bool judged = r && charges_are_judged(e, m);
 
-	if (v.class != OK)
-		return v;
+	*v_out = r ? refuse_full(e) : ok();
 	/* In the common case a failed insert shows that the id exists. */
-	if ((full.class != OK || m->place == PLACE_FILE) && stored_before(e, m, &v))
+	if ((v_out->class != OK || m->place == PLACE_FILE || judged) && stored_before(e, m, v_out))
+		return false;
+	if (v_out->class == OK && judged && !charges_fit(e, m, r))
+		*v_out = store_over;
+	if (v_out->class == OK && m->place == PLACE_FILE)
+		*v_out = large_check(e, m);
+	return v_out->class == OK;
+}
+
+struct verdict accept_message(struct engine *e, const struct accepted *m, struct request *r)
+{
+	struct verdict v = well_formed(m);
+
+	if (v.class != OK || !may_be_stored(e, m, r, &v))
 		return v;
-	if (full.class != OK)
-		return full;
-	if (m->place == PLACE_FILE) {
-		v = large_check(e, m);
-		if (v.class != OK)
-			return v;
-	}
 	message_room(e, m->id);
 	if (!add_message(e, m)) {
 		stored_before(e, m, &v);
@@ -101,7 +107,7 @@ struct verdict accept_message(struct engine *e, const struct accepted *m, bool r
 	else
 		large_keep(e, m->id);
 	add_recipients(e, m);
-	put_buckets(e, m->charges, m->charges_n);
+	put_buckets(e, m->charges, m->charges_n, r);
 	if (m->remember)
 		remember_recipients(e, m);
 	add_event(e, m->id, 0, m->received_at, S("mail.accepted"), m->event);
@@ -115,5 +121,5 @@ struct verdict accept_message(struct engine *e, const struct accepted *m, bool r
 
 void run_accept(struct engine *e, struct request *r)
 {
-	r->verdict = accept_message(e, r->in.accepted, true);
+	r->verdict = accept_message(e, r->in.accepted, r);
 }

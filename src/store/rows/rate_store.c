@@ -83,20 +83,25 @@ void run_known(struct engine *e, struct request *r)
 
 /* ---- token buckets ---- */
 
-void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n)
+void write_bucket(struct engine *e, const struct bucket_row *row)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (rows[i].tat_us == 0 && rows[i].warned_at == 0)
-			db_run(&e->db, Q_bucket_forget, TEXT(rows[i].key), TEXT(rows[i].rule));
-		else
-			db_run(&e->db, Q_bucket_put, TEXT(rows[i].key), TEXT(rows[i].rule), INT(rows[i].tat_us),
-			       INT(rows[i].warned_at));
-	}
+	if (row->tat_us == 0 && row->warned_at == 0)
+		db_run(&e->db, Q_bucket_forget, TEXT(row->key), TEXT(row->rule));
+	else
+		db_run(&e->db, Q_bucket_put, TEXT(row->key), TEXT(row->rule), INT(row->tat_us), INT(row->warned_at));
+}
+
+void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n, struct request *r)
+{
+	if (charges_add(e, rows, n, r))
+		return;
+	for (size_t i = 0; i < n; i++)
+		write_bucket(e, &rows[i]);
 }
 
 void run_bucket_put(struct engine *e, struct request *r)
 {
-	put_buckets(e, r->in.buckets, r->max);
+	put_buckets(e, r->in.buckets, r->max, NULL);
 }
 
 /* Read at most `max` buckets that follow this one. */
@@ -136,7 +141,7 @@ static size_t prune_buckets(struct engine *e, uint64_t before_us)
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].tat_us >= before_us)
 			continue;
-		db_run(&e->db, Q_bucket_forget, TEXT(rows[i].key), TEXT(rows[i].rule));
+		db_run(&e->db, Q_bucket_prune, TEXT(rows[i].key), TEXT(rows[i].rule), INT(before_us));
 		gone++;
 	}
 	if (n == BUCKETS_SEEN && (!buf_add(&e->pruned_key, rows[n - 1].key) || !buf_add(&e->pruned_rule, rows[n - 1].rule)))

@@ -85,7 +85,7 @@ void run_report(struct engine *e, struct request *r)
 		return; /* the sender knows of the delay already */
 	news = is_news(&t, r->n_list, r->max);
 	if (report && news) {
-		r->verdict = accept_message(e, report, false);
+		r->verdict = accept_message(e, report, NULL);
 		if (r->verdict.class != OK)
 			return;
 	}

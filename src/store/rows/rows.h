@@ -99,6 +99,14 @@ void message_room(struct engine *e, uint64_t id);
 void search_add(struct engine *e, uint64_t id);
 void search_forget(struct engine *e, const uint64_t *ids, size_t n);
 
+/* charges.c: charges of buckets that several nodes share. charges_add: takes over rows for the end of the transaction; false:
+ * one node knows of all charges, so the states that it has computed are written. charges_are_judged: the charges of the message
+ * must be judged before anything is written; charges_fit: do they fit? Sets out.rows of the request to the states, a uint64_t for
+ * each charge. */
+bool charges_add(struct engine *e, const struct bucket_row *rows, size_t n, struct request *r);
+bool charges_are_judged(const struct engine *e, const struct accepted *m);
+bool charges_fit(struct engine *e, const struct accepted *m, struct request *r);
+
 /* ==== the operations ==== */
 
 /* What the kinds of requests run: accept.c, lane_rotation.c, text.c, settle.c, pending_reports.c, report.c, admin.c, alter.c,
@@ -109,8 +117,8 @@ void search_forget(struct engine *e, const uint64_t *ids, size_t n);
 #undef REQUEST
 #undef FILE_REQUEST
 
-/* accept.c: `refusable` is false for a report: a report is a result, which waits for room on a full disk. */
-struct verdict accept_message(struct engine *e, const struct accepted *m, bool refusable);
+/* accept.c: `r` is NULL for a report: a report is a result, which waits for room on a full disk. */
+struct verdict accept_message(struct engine *e, const struct accepted *m, struct request *r);
 
 /* events.c: an event of a message; reason="…" for its fields, escaped; "" without a reason. */
 void add_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields);
@@ -127,7 +135,8 @@ bool text_next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_
 /* rate_store.c: what limits keep over restarts. */
 bool rate_store_open(struct engine *e, struct arena *a);
 void rate_store_close(struct engine *e);
-void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n);
+void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n, struct request *r); /* r: of an accept, or NULL */
+void write_bucket(struct engine *e, const struct bucket_row *row);
 void remember_recipients(struct engine *e, const struct accepted *m);
 uint64_t rate_store_prune(struct engine *e, uint64_t before, size_t max); /* the largest number of rows removed of one kind */
 
