@@ -100,7 +100,7 @@ struct due_message {
 	struct due_recipient *recipients;
 	size_t recipients_n;
 	uint64_t others_open; /* further recipients that keep the message open, not in here; 0: no siblings to ask for */
-	uint64_t epoch;       /* of the node that has leased it (store_nodes.h); 0: there is none */
+	uint64_t membership;  /* in which the node has leased it (store_nodes.h); 0: there is no node */
 	uint64_t header_size;
 };
 

@@ -21,6 +21,7 @@ const char *store_node_state_name(enum store_node_state state); /* in lower case
  * 0: not at all); ids are made above id_floor_ms. Synchronous, and never older than the question. */
 struct store_node {
 	uint64_t number, epoch;
+	uint64_t membership; /* number and epoch in one: no two of any nodes are the same; see due_message */
 	enum store_node_state state;
 	uint64_t horizon_ms, id_floor_ms;
 };

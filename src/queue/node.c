@@ -35,7 +35,7 @@ static void tell_channel(struct channel *ch, const struct nodes *n)
 
 static void tell_horizon(struct queue *q)
 {
-	const struct msg_horizon m = { .epoch = q->nodes.now.epoch, .boottime_ms = q->nodes.now.horizon_ms };
+	const struct msg_horizon m = { .epoch = q->nodes.now.membership, .boottime_ms = q->nodes.now.horizon_ms };
 
 	if (q->dispatch.relay)
 		ipc_send_horizon(q->dispatch.relay, &m, -1);
@@ -72,7 +72,7 @@ static void look(struct queue *q)
 	state = state_for_clients(n);
 	q->intake.node_state = state;
 	dispatch_pause(&q->dispatch, n->now.state != STORE_NODE_UP);
-	if (n->now.horizon_ms != before.horizon_ms || n->now.epoch != before.epoch)
+	if (n->now.horizon_ms != before.horizon_ms || n->now.membership != before.membership)
 		tell_horizon(q);
 	if (!n->told || state != n->told_state || n->now.number != before.number || n->now.epoch != before.epoch) {
 		n->told = true;

@@ -30,7 +30,7 @@ static void send_delivery(struct lease *l, int fd)
 	struct msg_deliver m = {
 		.lease = l->number,
 		.id = due->id,
-		.epoch = due->epoch,
+		.epoch = due->membership,
 		.envelope = due->envelope,
 		.route = str_of(l->nexthop->name),
 		.size = due->size,

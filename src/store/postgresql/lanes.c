@@ -82,7 +82,7 @@ static void take_rows(struct due_page *p, struct db_rows *q, uint64_t *lanes, si
 
 		if (!m || m->id != id) {
 			m = due_page_add(p, id);
-			m->epoch = node_epoch(&postgresql_of(p->e)->node);
+			m->membership = node_membership(&postgresql_of(p->e)->node);
 			capacity = 0;
 		}
 		due_page_recipient(p, m, &capacity, q, 1);

@@ -86,6 +86,7 @@ static struct node *locked(const struct node *n)
 	}
 GETTER(unsigned, node_number, m->number)
 GETTER(uint64_t, node_epoch, m->epoch)
+GETTER(uint64_t, node_membership, m->epoch << 4 | m->number)
 GETTER(enum node_state, node_state, m->number != 0 && (m->lost || !m->connected) ? NODE_AWAY : m->state)
 GETTER(bool, node_is_lost, m->lost)
 GETTER(bool, node_is_durable, m->durable)

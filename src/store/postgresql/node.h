@@ -111,6 +111,7 @@ struct verdict node_order(struct node *n, struct db *db, struct arena *a, enum n
 /* ---- what any thread can ask ---- */
 unsigned node_number(const struct node *n);
 uint64_t node_epoch(const struct node *n);
+uint64_t node_membership(const struct node *n); /* both in one number: a node that was removed can return under another number */
 struct str node_name(const struct node *n, struct arena *a); /* of connections: posthouse/NUMBER/EPOCH */
 enum node_state node_state(const struct node *n);
 bool node_is_lost(const struct node *n);

@@ -12,6 +12,7 @@ void this_node(const struct engine *e, struct store_node *node_out)
 
 	*node_out = (struct store_node){ .number = node_number(n),
 					 .epoch = node_epoch(n),
+					 .membership = node_membership(n),
 					 .state = (enum store_node_state)node_state(n),
 					 .horizon_ms = node_horizon(n),
 					 .id_floor_ms = node_id_floor(n) };
