@@ -101,6 +101,42 @@ static void print_trouble(struct arena *a, const struct role_told *r)
 	}
 }
 
+/* The figure with this label; NULL: there is none. */
+static const struct rec_stat *figure(const struct role_told *r, enum metric metric, const char *label)
+{
+	for (size_t i = 0; i < r->stats_n; i++)
+		if (r->stats[i].metric == metric && str_eq(r->stats[i].label, str_of(label)))
+			return &r->stats[i];
+	return NULL;
+}
+
+/* "node 2 of 3, up; dead: 3 (mx3); database away for 3 m"; nothing where there is no cluster. */
+static void print_node(struct arena *a, const struct role_told *r, uint64_t now)
+{
+	static const char *const states[] = { "up", "draining", "drained", "dead" };
+	const struct rec_stat *node = figure(r, METRIC_QUEUE_NODE, ""), *away = figure(r, METRIC_QUEUE_DATABASE_AWAY, "");
+	uint64_t n = 0;
+
+	if (!node)
+		return;
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		n += figure(r, METRIC_QUEUE_NODES, states[i]) ? figure(r, METRIC_QUEUE_NODES, states[i])->value : 0;
+	if (node->value == 0)
+		printf("no node of the cluster so far");
+	else
+		printf("node %llu of %llu, %.*s", (unsigned long long)node->value, (unsigned long long)n,
+		       STR_ARG(utf8_shown(a, node->text)));
+	for (size_t i = 1; i < sizeof states / sizeof states[0]; i++) {
+		const struct rec_stat *others = figure(r, METRIC_QUEUE_NODES, states[i]);
+
+		if (others && others->text.n > 0)
+			printf("; %s: %.*s", states[i], STR_ARG(utf8_shown(a, others->text)));
+	}
+	if (away && away->value > 0)
+		printf("; database away for %.*s", STR_ARG(since_text(a, now, away->value)));
+	printf("\n");
+}
+
 static struct str title(struct arena *a, const struct rec_stat *t)
 {
 	return metric_title(a, (enum metric)t->metric, t->label);
@@ -197,6 +233,7 @@ static void print_status(struct session *s, const struct overview *o, const stru
 		printf("no message waits\n");
 	for (size_t i = 0; i < o->health.n; i++) {
 		if (o->roles[i].state.role == ROLE_QUEUE) {
+			print_node(&s->arena, &o->roles[i], now);
 			print_trouble(&s->arena, &o->roles[i]);
 			print_next_hops(&s->arena, &o->roles[i], now);
 		}

@@ -16,12 +16,12 @@ static enum node_state state_for_clients(struct nodes *n)
 {
 	uint64_t now = clock_mono_ms();
 
-	if (n->now.state == STORE_NODE_DRAINING || n->now.state == STORE_NODE_DRAINED)
-		return NODE_DRAINING;
-	if (n->now.state == STORE_NODE_UP)
+	if (n->now.state != STORE_NODE_AWAY)
 		n->away_at = 0;
 	else if (n->away_at == 0)
 		n->away_at = now;
+	if (n->now.state == STORE_NODE_DRAINING || n->now.state == STORE_NODE_DRAINED)
+		return NODE_DRAINING;
 	return n->away_at != 0 && now >= n->away_at + AWAY_MS ? NODE_AWAY : NODE_UP;
 }
 
@@ -83,6 +83,8 @@ static void look(struct queue *q)
 		scheduler_wake(&q->dispatch);
 	if (q->open && is_time(&n->report_at, REPORT_MS))
 		dsns_wake(&q->reports);
+	if (q->open && n->now.state != STORE_NODE_AWAY)
+		nodes_seen_look(q);
 }
 
 static void on_look(uv_timer_t *t)

@@ -209,6 +209,7 @@ static void queue_stats(struct role *r)
 		     s.full ? S("accepts are refused: no space")
 		     : many ? S("accepts are refused: there are queue.max_messages messages")
 			    : S(""));
+	nodes_stats(q);
 	dispatch_stats(&q->dispatch);
 	accounting_stats(&q->accounting);
 }
@@ -232,6 +233,7 @@ void queue_part_ended(void *queue)
 	intake_fini(&q->intake);
 	reports_fini(&q->reports);
 	accounting_fini(&q->accounting);
+	arena_fini(&q->nodes.seen.arena);
 	free(q);
 	role_stopped(r);
 }

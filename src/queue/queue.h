@@ -36,6 +36,19 @@ void setback_init(struct queue *q);
 /* The store is open: look at the clock from now on, each second. */
 void setback_start(struct queue *q);
 
+/* ---- nodes_seen.c: all nodes, as they were lately, for figures ---- */
+
+struct nodes_seen {
+	struct arena arena;
+	const struct store_node_row *rows; /* in the arena */
+	size_t n;
+	uint64_t look_at; /* monotonic: when to ask the store again */
+	bool asking;
+};
+
+void nodes_seen_look(struct queue *q); /* the store can be asked */
+void nodes_stats(struct queue *q);
+
 /* ---- node.c: this process as one of the nodes that share the store; without such a store it does nothing ---- */
 
 struct nodes {
@@ -46,6 +59,7 @@ struct nodes {
 	enum node_state told_state;
 	uint64_t away_at;            /* monotonic: since then the database is away; 0: it is there */
 	uint64_t wake_at, report_at; /* monotonic */
+	struct nodes_seen seen;
 };
 
 void nodes_init(struct queue *q);

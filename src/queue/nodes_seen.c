@@ -1,0 +1,88 @@
+/* nodes_seen.c - all nodes that share the store, as they were lately: for figures, which must not wait for the database. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+
+#define LOOK_MS 10000
+
+static void on_nodes(void *ctx, struct verdict v, const struct store_node_row *rows, size_t n)
+{
+	struct queue *q = ctx;
+	struct nodes_seen *s = &q->nodes.seen;
+	struct store_node_row *copy;
+
+	s->asking = false;
+	if (v.class != OK)
+		return;
+	arena_reset(&s->arena);
+	copy = ARENA_ARRAY(&s->arena, struct store_node_row, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		copy[i] = rows[i];
+		copy[i].host = arena_str(&s->arena, rows[i].host);
+		copy[i].config_hash = arena_str(&s->arena, rows[i].config_hash);
+	}
+	s->rows = copy;
+	s->n = n;
+}
+
+void nodes_seen_look(struct queue *q)
+{
+	struct nodes_seen *s = &q->nodes.seen;
+	uint64_t now = clock_mono_ms();
+
+	if (s->asking || now < s->look_at)
+		return;
+	s->look_at = now + LOOK_MS;
+	s->asking = true;
+	store_nodes(q->store, on_nodes, q);
+}
+
+/* "3 (mx3), 4 (mx4)": the others in this state. */
+static struct str names_of(struct arena *a, const struct nodes_seen *s, enum store_node_state state)
+{
+	struct str names = S("");
+
+	for (size_t i = 0; i < s->n; i++)
+		if (s->rows[i].state == state && !s->rows[i].self)
+			names = arena_printf(a, "%.*s%s%llu (%.*s)", STR_ARG(names), names.n ? ", " : "",
+					     (unsigned long long)s->rows[i].number, STR_ARG(s->rows[i].host));
+	return names;
+}
+
+static void states_stats(struct role *r, const struct nodes_seen *s)
+{
+	struct arena a = { 0 };
+
+	for (unsigned state = STORE_NODE_UP; state <= STORE_NODE_DEAD; state++) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < s->n; i++)
+			n += s->rows[i].state == state;
+		role_stat_of(r, METRIC_QUEUE_NODES, str_of(store_node_state_name((enum store_node_state)state)), n,
+			     names_of(&a, s, (enum store_node_state)state));
+	}
+	arena_fini(&a);
+}
+
+/* When the outage began, by the clock of this machine; 0: there is none. */
+static uint64_t away_since(const struct nodes *n)
+{
+	return n->away_at != 0 ? clock_now_ms() - (clock_mono_ms() - n->away_at) : 0;
+}
+
+void nodes_stats(struct queue *q)
+{
+	const struct nodes *n = &q->nodes;
+	uint64_t now = clock_boot_ms();
+
+	if (!n->shared)
+		return;
+	role_stat_of(q->role, METRIC_QUEUE_NODE, S(""), n->now.number, str_of(store_node_state_name(n->now.state)));
+	role_stat(q->role, METRIC_QUEUE_NODE_EPOCH, n->now.epoch);
+	role_stat(q->role, METRIC_QUEUE_NODE_HORIZON, n->now.horizon_ms > now ? n->now.horizon_ms - now : 0);
+	for (size_t i = 0; i < n->seen.n; i++)
+		if (n->seen.rows[i].self)
+			role_stat(q->role, METRIC_QUEUE_NODE_SHARDS, n->seen.rows[i].shards);
+	states_stats(q->role, &n->seen);
+	role_stat(q->role, METRIC_QUEUE_DATABASE_AWAY, away_since(n));
+}
