@@ -30,6 +30,14 @@ uint64_t __wrap_clock_now_ms(void)
 	return fake_now;
 }
 
+_Atomic uint64_t fake_mono;
+uint64_t __real_clock_mono_ms(void);
+uint64_t __wrap_clock_mono_ms(void);
+uint64_t __wrap_clock_mono_ms(void)
+{
+	return fake_mono ? fake_mono : __real_clock_mono_ms();
+}
+
 uv_loop_t *role_loop(struct role *r)
 {
 	return r->h->loop;
@@ -194,8 +202,15 @@ static void on_sign(void *ctx, struct channel *ch, const struct msg_sign *m, int
 	ipc_send_signatures(ch, &answer, -1);
 }
 
+static void on_horizon(void *ctx, struct channel *ch, const struct msg_horizon *m, int fd)
+{
+	struct harness *h = ctx;
+
+	h->horizon = *m;
+}
+
 static const struct ipc_handlers relay_handlers = {
-	.deliver = on_deliver, .look_up = on_look_up, .withdraw = on_withdraw, .settled = on_settled
+	.horizon = on_horizon, .deliver = on_deliver, .look_up = on_look_up, .withdraw = on_withdraw, .settled = on_settled
 };
 static const struct ipc_handlers vault_handlers = { .sign = on_sign };
 static const struct ipc_handlers no_handlers = { .spool_open = NULL };
@@ -220,7 +235,15 @@ static void on_login_present(void *ctx, struct channel *ch, const struct msg_log
 	h->told.device = arena_str(&h->arena, m->device);
 }
 
-static const struct ipc_handlers submission_handlers = { .session_over = on_session_over };
+static void on_node_is(void *ctx, struct channel *ch, const struct msg_node_is *m, int fd)
+{
+	struct harness *h = ctx;
+
+	h->node_is = *m;
+	h->node_told_n++;
+}
+
+static const struct ipc_handlers submission_handlers = { .session_over = on_session_over, .node_is = on_node_is };
 static const struct ipc_handlers login_handlers = { .login_present = on_login_present };
 
 /* ---- channels ---- */

@@ -49,7 +49,10 @@ struct harness {
 	/* login and submission: what queue has told them */
 	struct msg_login_present told; /* the last one */
 	unsigned told_n, overs;
-	uint64_t over;       /* the last session */
+	uint64_t over;              /* the last session */
+	struct msg_horizon horizon; /* the last one that relay has heard */
+	struct msg_node_is node_is; /* and submission */
+	unsigned node_told_n;
 	bool keeps_sessions; /* submission does not answer session_over */
 	/* how submit() submits, beyond its arguments */
 	struct str login, device, envid;
@@ -65,6 +68,8 @@ struct harness {
 
 /* What clock_now_ms() says. */
 extern _Atomic uint64_t fake_now; /* the store's thread looks too */
+/* What clock_mono_ms() says; 0: the truth. */
+extern _Atomic uint64_t fake_mono;
 #define START_MS 1795289874000ull /* Sat, 21 Nov 2026 */
 
 struct role *harness_role(void);           /* for queue_ops */

@@ -65,6 +65,69 @@ static void run_watched(struct engine *e, struct request *r)
 	store_engine_sqlite.run[r->kind](e, r);
 }
 
+/* ---- one of several nodes ---- */
+
+atomic_bool store_has_nodes;
+atomic_uint store_node_looks;
+static struct store_node this_node;
+static struct store_node_row node_rows[4];
+static size_t node_rows_n;
+static atomic_uint ordered = ATOMIC_VAR_INIT(0);
+
+void store_be_node(const struct store_node *node)
+{
+	pthread_mutex_lock(&lock);
+	this_node = *node;
+	pthread_mutex_unlock(&lock);
+}
+
+void store_set_nodes(const struct store_node_row *rows, size_t n)
+{
+	pthread_mutex_lock(&lock);
+	memcpy(node_rows, rows, n * sizeof *rows);
+	node_rows_n = n;
+	pthread_mutex_unlock(&lock);
+}
+
+unsigned store_ordered(void)
+{
+	return ordered;
+}
+
+static void tell_node(const struct engine *e, struct store_node *node_out)
+{
+	store_node_looks++;
+	pthread_mutex_lock(&lock);
+	*node_out = this_node;
+	pthread_mutex_unlock(&lock);
+}
+
+static void run_nodes_of_test(struct engine *e, struct request *r)
+{
+	struct store_node_row *rows = ARENA_ARRAY(&r->arena, struct store_node_row, sizeof node_rows / sizeof node_rows[0]);
+
+	atomic_fetch_add(&runs[r->kind], 1);
+	pthread_mutex_lock(&lock);
+	memcpy(rows, node_rows, node_rows_n * sizeof *rows);
+	r->out.rows = rows;
+	r->out.n = node_rows_n;
+	pthread_mutex_unlock(&lock);
+}
+
+static void run_order_of_test(struct engine *e, struct request *r)
+{
+	ordered = (unsigned)(r->max * 100 + r->cursor);
+	if (r->cursor > node_rows_n)
+		r->verdict = perm(550, S("5.3.5"), S("there is no such node"));
+}
+
+static void play_nodes(struct store_engine *engine)
+{
+	engine->node = tell_node;
+	engine->run[REQUEST_NODES] = run_nodes_of_test;
+	engine->run[REQUEST_NODE_ORDER] = run_order_of_test;
+}
+
 /* As on a disk without room. */
 atomic_bool store_without_room;
 
@@ -116,7 +179,10 @@ void test_store_begin(struct config *c)
 		runs[i] = 0;
 	}
 	watched.open = open_watched;
-	queue_use_engine(&watched, ENGINE_SQLITE);
+	if (store_has_nodes)
+		play_nodes(&watched);
+	c->store.engine = store_has_nodes ? ENGINE_POSTGRESQL : ENGINE_SQLITE;
+	queue_use_engine(&watched, c->store.engine);
 	if (!dir[0])
 		make_directory();
 	c->state_dir = str_of(dir);

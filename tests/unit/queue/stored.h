@@ -62,6 +62,14 @@ void store_refuse(enum request_kind kind, unsigned n); /* the next `n`: 451, and
 void store_hold(enum request_kind kind);               /* the writer's thread waits in the next one until store_go_on() */
 void store_go_on(void);
 
+/* For the next start: the store is one that several nodes share, and this process is the node of store_be_node(). The others are
+ * rows of which only numbers matter; an order is 100 * order + number, and those above the number of rows are refused. */
+extern atomic_bool store_has_nodes;
+extern atomic_uint store_node_looks; /* how often the role has looked */
+void store_be_node(const struct store_node *node);
+void store_set_nodes(const struct store_node_row *rows, size_t n);
+unsigned store_ordered(void);
+
 /* Was the last message that is accepted one whose recipients are remembered? */
 extern atomic_bool store_remembers;
 
