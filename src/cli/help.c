@@ -54,7 +54,7 @@ static void print_all(FILE *out, struct arena *a, const struct command_row *rows
 	fprintf(out,
 		"\n`posthouse COMMAND --help` says more. Exit codes are those of sysexits(3).\n"
 		"Manual: posthouse(8), posthouse.conf(5), posthouse-guide(7), posthouse-operation(7), posthouse-container(7),\n"
-		"posthouse-monitoring(7), posthouse-log(7), posthouse-sendmail(1)\n");
+		"posthouse-cluster(7), posthouse-monitoring(7), posthouse-log(7), posthouse-sendmail(1)\n");
 }
 
 static void print_verbs(FILE *out, struct arena *a, const struct command_row *command)
