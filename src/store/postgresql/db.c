@@ -16,6 +16,12 @@ static const struct {
 
 enum { PARAMETERS_MAX = 96, VALUE_MAX = 1000 << 20, SCRIPT_MS = 600000 };
 enum { TYPE_BOOL = 16, TYPE_BYTEA = 17, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23, TYPE_TEXT = 25, TYPE_OID = 26 };
+enum { TYPE_BYTEA_ARRAY = 1001, TYPE_TEXT_ARRAY = 1009, TYPE_INT8_ARRAY = 1016 };
+
+static const Oid types[] = {
+	[DB_INT] = TYPE_INT8,        [DB_TEXT] = TYPE_TEXT,        [DB_BLOB] = TYPE_BYTEA,        [DB_NULL] = 0,
+	[DB_INTS] = TYPE_INT8_ARRAY, [DB_TEXTS] = TYPE_TEXT_ARRAY, [DB_BLOBS] = TYPE_BYTEA_ARRAY,
+};
 
 /* ---- statements ---- */
 
@@ -53,7 +59,7 @@ static bool bind(struct parameters *p, const struct db_value *v)
 	p->formats[i] = 1;
 	p->values[i] = NULL;
 	p->lengths[i] = 0;
-	p->types[i] = v->kind == DB_INT ? TYPE_INT8 : v->kind == DB_TEXT ? TYPE_TEXT : v->kind == DB_BLOB ? TYPE_BYTEA : 0;
+	p->types[i] = types[v->kind];
 	if (v->kind == DB_NULL)
 		return true;
 	if (v->kind == DB_INT) {
@@ -106,11 +112,20 @@ static bool send_statement(struct db *db, enum statement statement, const struct
 	return db->kind == DB_WELL;
 }
 
+/* Is the statement kept for later? */
+static bool collected(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+{
+	bool kept = db->collect && db->in_transaction && db->kind == DB_WELL && db->collect(db, statement, values, n);
+
+	return db->collected = kept;
+}
+
 struct db_rows *db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
 {
 	struct db_rows *q = &db->rows[statement];
 
 	db_end(q);
+	(void)collected(db, statement, values, n); /* what it must see is sent */
 	if (!send_statement(db, statement, values, n, (struct db_answer){ .what = DB_ROWS }) || !pipeline_drain(db) ||
 	    db->kind != DB_WELL) {
 		db_end(q);
@@ -121,6 +136,8 @@ struct db_rows *db_query_values(struct db *db, enum statement statement, const s
 
 bool db_run_number(struct db *db, uint64_t *number_out, enum statement statement, const struct db_value *values, size_t n)
 {
+	if (collected(db, statement, values, n))
+		return true;
 	if (!send_statement(db, statement, values, n, (struct db_answer){ .what = DB_RAN, .number = number_out }))
 		return false;
 	return db->in_transaction || (pipeline_drain(db) && db->kind == DB_WELL);
@@ -133,6 +150,8 @@ bool db_run_values(struct db *db, enum statement statement, const struct db_valu
 
 size_t db_changes(struct db *db)
 {
+	if (db->collected)
+		return db->kind == DB_WELL;
 	if (!pipeline_usable(db) || !pipeline_drain(db) || db->kind != DB_WELL)
 		return 0;
 	return db->changes;
@@ -230,6 +249,7 @@ bool db_begin(struct db *db)
 
 bool db_commit(struct db *db)
 {
+	(void)collected(db, STATEMENT_COUNT, NULL, 0);
 	if (!pipeline_usable(db) || !pipeline_send(db, "COMMIT", (struct db_answer){ .what = DB_COMMITTED }))
 		return false;
 	db->commit_warned = false;

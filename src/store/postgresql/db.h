@@ -39,6 +39,8 @@ enum { DB_ANSWERS_MAX = 1000 };
 /* Called for each notice of the server; `severity` is not translated: WARNING, NOTICE and so on. */
 typedef void (*db_notice_fn)(void *ctx, const char *severity, const char *text);
 
+struct db_value;
+
 /* It starts as { 0 } and must not move while it is open. */
 struct db {
 	PGconn *conn;       /* NULL: not open, or lost */
@@ -53,6 +55,10 @@ struct db {
 	size_t changes;     /* of the last db_run() that was answered */
 	db_notice_fn on_notice;
 	void *ctx;
+	/* Is given what is to be run within a transaction, and at its end STATEMENT_COUNT. True: it keeps the statement, which then
+	 * counts as having changed one row. NULL: all are run at once. */
+	bool (*collect)(struct db *db, enum statement statement, const struct db_value *values, size_t n);
+	bool collected;                           /* the last statement */
 	bool prepared[STATEMENT_COUNT];           /* or its preparation is on its way */
 	struct db_rows rows[STATEMENT_COUNT + 1]; /* the last one is for questions of this folder */
 	struct db_answer answers[DB_ANSWERS_MAX]; /* a ring, in the order sent */
@@ -61,9 +67,10 @@ struct db {
 };
 
 /* A value for a parameter, bound in the order given, and copied. The first use of a statement fixes the types: INT is int8, TEXT
- * text, BLOB bytea; for a NULL the server infers one. A NUL in a TEXT becomes a space. */
+ * text, BLOB bytea; for a NULL the server infers one. A NUL in a TEXT becomes a space. INTS, TEXTS, BLOBS are arrays of these, in
+ * `str` as the protocol has them. */
 struct db_value {
-	enum { DB_INT, DB_TEXT, DB_BLOB, DB_NULL } kind;
+	enum { DB_INT, DB_TEXT, DB_BLOB, DB_NULL, DB_INTS, DB_TEXTS, DB_BLOBS } kind;
 	uint64_t u64;
 	struct str str;
 };

@@ -34,6 +34,7 @@ static struct verdict connect_server(struct postgresql *p, struct arena *a)
 	if (!db_open(&p->e.db, &target))
 		return db_error(&p->e.db) == DB_AWAY ? store_busy
 						     : perm(554, S("5.3.5"), arena_printf(a, "the database: %s", p->e.db.error));
+	p->e.db.collect = gather_collect;
 	node_saw_timeline(&p->node, p->e.db.timeline);
 	(void)schema_session(&p->e.db);
 	if (!db_check_durability(&p->e.db, d->standby, p->why, sizeof p->why)) {
@@ -91,6 +92,7 @@ static void close_engine(struct engine *e)
 	node_stop(&p->node);
 	db_close(&e->db);
 	taken_fini(&p->taken);
+	gather_fini(&p->gather);
 	rate_store_close(e);
 	node_fini(&p->node);
 	free(p);
@@ -180,6 +182,8 @@ static void rollback(struct engine *e)
 	db_rollback(&e->db);
 	postgresql_of(e)->days = (struct schema_days){ 0 }; /* those that it has made are gone */
 	e->counters = e->tx_before;
+	gather_forget(&postgresql_of(e)->gather);
+	postgresql_of(e)->gather.careful = true; /* what failed is repeated */
 	taken_rollback(&postgresql_of(e)->taken);
 }
 
@@ -271,6 +275,7 @@ static void stats(const struct engine *e, struct store_stats *stats_out)
 
 static void after_batch(struct engine *e)
 {
+	postgresql_of(e)->gather.careful = false;
 }
 
 static void recover(struct engine *e)

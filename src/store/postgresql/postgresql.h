@@ -4,6 +4,7 @@
 #ifndef POSTHOUSE_STORE_POSTGRESQL_H
 #define POSTHOUSE_STORE_POSTGRESQL_H
 
+#include "gather.h"
 #include "node.h"
 #include "rows.h"
 #include "schema.h"
@@ -45,6 +46,7 @@ struct postgresql {
 	struct charges charges;
 	struct node node;
 	struct taken taken;
+	struct gather gather;
 	struct schema_days days;
 	uint64_t shards, shards_set; /* bits: for the open transaction; as the connection knows them */
 	bool fenced;                 /* the open transaction has made sure that the node is still a member */

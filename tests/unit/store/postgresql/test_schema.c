@@ -291,6 +291,12 @@ static bool reads_too_much(const char *line)
 	return true;
 }
 
+/* Texts, bytes, and arrays: of numbers, texts, bytes. */
+static bool is_kept(Oid type)
+{
+	return type == 25 || type == 17 || type == 1016 || type == 1009 || type == 1001;
+}
+
 /* Plan a statement without values. The types that the server infers are replaced as db.c replaces them: a number is int8. */
 static void plan(PGconn *conn, const char *name, const char *sql)
 {
@@ -303,7 +309,7 @@ static void plan(PGconn *conn, const char *name, const char *sql)
 	r = PQdescribePrepared(conn, "");
 	n = PQnparams(r);
 	for (int i = 0; i < n; i++)
-		types[i] = PQparamtype(r, i) == 25 || PQparamtype(r, i) == 17 ? PQparamtype(r, i) : 20;
+		types[i] = is_kept(PQparamtype(r, i)) ? PQparamtype(r, i) : 20;
 	for (int i = 0; i < PQnfields(r); i++)
 		if (PQftype(r, i) == 1700)
 			fail_msg("%s: column %d is numeric", name, i);
