@@ -10,6 +10,7 @@
 #define BATCH_MAX       1000
 #define BATCH_BYTES_MAX (8 * MIB) /* of text: bounds the log and the memory of one transaction */
 #define RETRY_MS        1000
+#define PASSING_MAX     10           /* how often an error that passes is met before it counts */
 #define LOOK_NS         400000000ull /* how long an idle store waits before it looks whether all is well */
 
 /* A message that the batch names, with the highest rank under which it does. */
@@ -180,7 +181,7 @@ static bool recover_from_error(struct writer *w)
 	error = w->engine->error(w->e);
 	if (error == ENGINE_FULL)
 		disk_space_refused(&w->host);
-	else if (error != ENGINE_PRIVATE && error != ENGINE_AWAY)
+	else if (error != ENGINE_PRIVATE && error != ENGINE_PASSING && error != ENGINE_AWAY)
 		host_fail(&w->host, "transaction", w->engine->error_text(w->e));
 	return !w->host.failed;
 }
@@ -195,6 +196,7 @@ static uint64_t patience_of(const struct writer *w, const struct op *op)
 static bool run_alone(struct writer *w, struct op *op)
 {
 	enum engine_error error;
+	unsigned passing = 0;
 
 	w->host.alone = true;
 	for (;;) {
@@ -205,9 +207,11 @@ static bool run_alone(struct writer *w, struct op *op)
 		error = w->engine->error(w->e);
 		if (!recover_from_error(w))
 			return true;
-		if (error != ENGINE_AWAY)
+		if (error == ENGINE_PASSING && ++passing < PASSING_MAX)
+			w->engine->forget_error(w->e);
+		else if (error != ENGINE_AWAY)
 			break;
-		if (!outage_wait(w, patience_of(w, op))) {
+		else if (!outage_wait(w, patience_of(w, op))) {
 			op->request.verdict = store_away;
 			return false;
 		}
@@ -282,11 +286,15 @@ static void refuse_reads(struct writer *w)
 {
 	bool away = w->engine->error(w->e) == ENGINE_AWAY;
 
-	w->engine->rollback(w->e);
 	if (!away) {
 		store_note(w->st, LOG_ERROR, "store.refused", 0, w->engine->error_text(w->e));
 		w->engine->forget_error(w->e);
 	}
+	refuse_all(&w->batch[RANK_READ], store_away);
+}
+
+static void forget_answers(struct writer *w)
+{
 	LIST_EACH_OF (struct op, op, &w->batch[RANK_READ], link) {
 		struct request *r = &op->request;
 
@@ -294,24 +302,42 @@ static void refuse_reads(struct writer *w)
 			(void)close(r->out.fd); /* only read from */
 		memset(&r->out, 0, sizeof r->out);
 		r->out.fd = -1;
-		r->verdict = store_away;
 	}
+}
+
+/* One snapshot, locked once. */
+static enum engine_error try_reads(struct writer *w)
+{
+	enum engine_error error;
+
+	w->engine->begin_read(w->e);
+	LIST_EACH (i, &w->batch[RANK_READ])
+		run_op(w, CONTAINER_OF(i, struct op, link));
+	w->engine->end_read(w->e);
+	error = w->engine->error(w->e);
+	if (error == ENGINE_AWAY || error == ENGINE_PRIVATE || error == ENGINE_PASSING) {
+		w->engine->rollback(w->e);
+		forget_answers(w);
+	}
+	return error;
 }
 
 static void run_reads(struct writer *w)
 {
+	unsigned passing = 0;
+	enum engine_error error;
+
 	if (list_empty(&w->batch[RANK_READ]))
 		return;
 	w->host.results_wait = !list_empty(&w->stalled);
 	if (w->engine->error(w->e) == ENGINE_AWAY)
 		(void)outage_wait(w, 0); /* no: then each of them meets the same error */
-	w->engine->begin_read(w->e);     /* one snapshot, locked once */
-	LIST_EACH (i, &w->batch[RANK_READ])
-		run_op(w, CONTAINER_OF(i, struct op, link));
-	w->engine->end_read(w->e);
-	switch (w->engine->error(w->e)) {
+	while ((error = try_reads(w)) == ENGINE_PASSING && ++passing < PASSING_MAX)
+		w->engine->forget_error(w->e);
+	switch (error) {
 	case ENGINE_WELL: break;
 	case ENGINE_AWAY:
+	case ENGINE_PASSING:
 	case ENGINE_PRIVATE: refuse_reads(w); break;
 	default: host_fail(&w->host, "reading", w->engine->error_text(w->e));
 	}

@@ -47,7 +47,8 @@ static bool write_instance(int dir_fd, const char *uuid)
 	return good && renameat(dir_fd, "node.new", dir_fd, "node") == 0 && fsync(dir_fd) == 0;
 }
 
-bool node_instance(const char *state_dir, char instance_out[static 37])
+/* The name of this state_dir, made when there is none. */
+static bool read_instance(const char *state_dir, char instance_out[static 37])
 {
 	int dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int fd = dir_fd >= 0 ? openat(dir_fd, "node", O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
@@ -232,7 +233,7 @@ struct verdict node_claim(struct node *n, struct db *db, struct arena *a)
 	struct verdict v;
 	bool taken = false;
 
-	if (!node_instance(n->host->state_dir, c.instance))
+	if (!read_instance(n->host->state_dir, c.instance))
 		return perm(554, S("5.3.5"), arena_printf(a, "%s/node cannot be used: %s", n->host->state_dir, strerror(errno)));
 	for (unsigned i = 0; i < TRIES_MAX; i++) {
 		c.started_at = n->boottime();

@@ -223,8 +223,9 @@ static void idle(struct engine *e, bool was_idle)
 		read_counters(e);
 		taken_reconcile(e);
 		end_marked(e);
+		janitor_lanes(e);
 	}
-	if (db_error(&e->db) == DB_WELL && commit(e))
+	if (db_error(&e->db) == DB_WELL && commit(e) && janitor_days(e))
 		return;
 	rollback(e);
 	if (db_error(&e->db) == DB_AWAY)
@@ -237,13 +238,26 @@ static void idle(struct engine *e, bool was_idle)
 
 static enum engine_error error(const struct engine *e)
 {
+	static const struct {
+		const char *sqlstate;
+		enum engine_error error;
+	} states[] = {
+		{ "2201E", ENGINE_AWAY },                                 /* Q_fence: this node is no member */
+		{ "22012", ENGINE_PASSING },                              /* Q_lane_lock: the lane was dropped just now */
+		{ "40001", ENGINE_PASSING }, { "40P01", ENGINE_PASSING }, /* the other one of a deadlock has gone on */
+		{ "55P03", ENGINE_PASSING },                              /* lock_timeout */
+	};
+
 	switch (db_error(&e->db)) {
 	case DB_WELL: return ENGINE_WELL;
 	case DB_FULL: return ENGINE_FULL;
 	case DB_AWAY: return ENGINE_AWAY;
 	case DB_PRIVATE: break;
 	}
-	return strcmp(e->db.sqlstate, "2201E") == 0 ? ENGINE_AWAY : ENGINE_PRIVATE; /* Q_fence */
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		if (strcmp(e->db.sqlstate, states[i].sqlstate) == 0)
+			return states[i].error;
+	return ENGINE_PRIVATE;
 }
 
 static const char *error_text(const struct engine *e)

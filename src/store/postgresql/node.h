@@ -128,9 +128,6 @@ size_t node_others(const struct node *n, struct node_row others_out[static NODE_
 
 /* ---- between the files of the node; tests call them too ---- */
 
-/* claim.c: the name of this state_dir, made when there is none. */
-bool node_instance(const char *state_dir, char instance_out[static 37]);
-
 /* beat.c: all that the thread does once in `beat`; false: the connection was lost, or could not be made. */
 bool node_step(struct node *n);
 void node_note(struct node *n, enum log_level level, const char *event, const char *format, ...)

@@ -41,6 +41,16 @@ struct charges {
 void charges_write(struct engine *e);
 void charges_tell(struct engine *e); /* they are committed */
 
+/* ---- janitor.c: what has time ---- */
+struct janitor {
+	uint64_t partitions_at, history_at, lanes_at; /* monotonic: when these are looked after next */
+	uint64_t history_before;                      /* history is pruned up to this time; 0: not so far */
+	uint64_t lane;                                /* the last one that was looked at */
+};
+/* Drop some lanes in which nobody waits, in a transaction. / Make and drop partitions, outside; false after an error. */
+void janitor_lanes(struct engine *e);
+bool janitor_days(struct engine *e);
+
 struct postgresql {
 	struct engine e;
 	struct charges charges;
@@ -48,6 +58,7 @@ struct postgresql {
 	struct taken taken;
 	struct gather gather;
 	struct schema_days days;
+	struct janitor janitor;
 	uint64_t shards, shards_set; /* bits: for the open transaction; as the connection knows them */
 	bool fenced;                 /* the open transaction has made sure that the node is still a member */
 	uint64_t look_at;            /* monotonic: when the sums of the other nodes and the taken rows are looked at next */

@@ -232,8 +232,15 @@ bool schema_partitions_ahead(struct db *db, struct schema_days *days, uint64_t n
 
 /* ---- dropping ---- */
 
-/* Drop one partition. *open_out: it stays, since a message in it is open. A transaction for each of them: one that waited for a
- * second table while it has locked the first could wait for somebody who waits for the first. */
+/* Is a message of the day open, or was finished too late for the day to go? Without a lock, since it can take a while. */
+static bool is_in_use(struct db *db, uint64_t day, uint64_t before_ms)
+{
+	return db_exists(db, db_query(db, Q_open_between, INT(first_id(day)), INT(end_id(day)))) ||
+	       db_exists(db, db_query(db, Q_finished_between, INT(first_id(day)), INT(end_id(day)), INT(before_ms)));
+}
+
+/* Drop one partition. *open_out: it stays, since a message in it is open again. A transaction for each of them: one that waited
+ * for a second table while it has locked the first could wait for somebody who waits for the first. */
 static bool drop_partition(struct db *db, struct arena *a, size_t table, uint64_t day, bool *open_out)
 {
 	char name[DAY_TEXT_MAX];
@@ -276,11 +283,10 @@ bool schema_drop_before(struct db *db, struct schema_days *days, uint64_t before
 	bool done = db_error(db) == DB_WELL, open = false;
 
 	for (size_t i = 0; i < n && done; i++) {
-		if (i > 0 && old[i].day != old[i - 1].day)
-			open = false;
-		if (open && old[i].table > 0) /* belongs to messages that stay */
-			continue;
-		done = drop_partition(db, &a, old[i].table, old[i].day, &open);
+		if (i == 0 || old[i].day != old[i - 1].day)
+			open = is_in_use(db, old[i].day, before_ms);
+		if (!open)
+			done = drop_partition(db, &a, old[i].table, old[i].day, &open);
 	}
 	if (n > 0)
 		*days = (struct schema_days){ 0 };

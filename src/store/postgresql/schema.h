@@ -32,9 +32,8 @@ bool schema_partition(struct db *db, struct schema_days *days, uint64_t id);
 /* The partitions of today and of the seven days that follow, outside a transaction: once an hour. */
 bool schema_partitions_ahead(struct db *db, struct schema_days *days, uint64_t now_ms);
 
-/* Drop the partitions of the days that ended before this time, except those in which a message is open. Outside a transaction.
- * Messages that were received on such a day and finished later go too: `before` must leave them the time that history is to
- * be kept. It is never waited for: what others use just now stays until the next call. False after an error. */
+/* Drop the partitions of the days that ended before this time and whose messages were all finished before it. Outside a
+ * transaction. It is never waited for: what others use just now stays until the next call. False after an error. */
 bool schema_drop_before(struct db *db, struct schema_days *days, uint64_t before_ms);
 
 #endif

@@ -63,6 +63,7 @@ void run_prune(struct engine *e, struct request *r)
 		db_run(&e->db, Q_message_forget, INT(ids[i]));
 	}
 	search_forget(e, ids, n);
+	history_prune(e, r->cursor);
 	r->out.count = rate_store_prune(e, r->cursor, max);
 	if (n > r->out.count)
 		r->out.count = n;

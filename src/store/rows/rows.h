@@ -95,6 +95,9 @@ bool large_read(struct engine *e, struct request *r, uint64_t size);
 /* Make a place for the rows of a message with this id. */
 void message_room(struct engine *e, uint64_t id);
 
+/* Messages that were finished before this time are pruned: what else the engine does with their history. */
+void history_prune(struct engine *e, uint64_t before);
+
 /* The index by which mail is found: a message was accepted; messages are gone. */
 void search_add(struct engine *e, uint64_t id);
 void search_forget(struct engine *e, const uint64_t *ids, size_t n);

@@ -10,9 +10,11 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,10 +74,16 @@ static void make_files(void)
 {
 	char data[150];
 	struct passwd *user = getpwnam("postgres");
+	struct statvfs memory;
 	int status;
 	pid_t pid;
 
-	(void)snprintf(directory, sizeof(directory), "/tmp/posthouse-postgresql.XXXXXX");
+	/* In memory when there is much of it: nothing waits for a disk then. */
+	if (statvfs("/dev/shm", &memory) == 0 && access("/dev/shm", W_OK) == 0 &&
+	    memory.f_bavail * memory.f_frsize > 4 * (uint64_t)1024 * 1024 * 1024)
+		(void)snprintf(directory, sizeof(directory), "/dev/shm/posthouse-postgresql.XXXXXX");
+	else
+		(void)snprintf(directory, sizeof(directory), "/tmp/posthouse-postgresql.XXXXXX");
 	if (!mkdtemp(directory) || (geteuid() == 0 && (!user || chown(directory, user->pw_uid, user->pw_gid) != 0)))
 		give_up("no directory");
 	(void)snprintf(data, sizeof(data), "%s/data", directory);

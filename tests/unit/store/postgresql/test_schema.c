@@ -273,6 +273,21 @@ static void days_with_open_messages_stay(void **state)
 	assert_int_equal(number(f, partitions), 2 * 4);
 }
 
+/* What was finished late is history for as long as anything else. */
+static void days_with_messages_that_were_finished_late_stay(void **state)
+{
+	struct fixture *f = *state;
+
+	make(f);
+	assert_true(schema_partition(&f->db, &f->days, id_first_of(NOW)));
+	add_message(f, id_first_of(NOW), false);
+	(void)cluster_sql(f->connection, "UPDATE message SET finished_at=1700000000000+5*86400000");
+	assert_true(schema_drop_before(&f->db, &f->days, NOW + 5 * DAY_MS));
+	assert_int_equal(number(f, partitions), 4);
+	assert_true(schema_drop_before(&f->db, &f->days, NOW + 5 * DAY_MS + 1));
+	assert_int_equal(number(f, partitions), 0);
+}
+
 /* ---- every statement ---- */
 
 /* Does this line of a plan read a table from end to end? Tables of what is in flight, of nodes and of lanes can be read so, and the
@@ -350,6 +365,7 @@ int main(void)
 		CASE(each_day_has_its_partitions),    CASE(a_partition_that_is_rolled_back_is_made_again),
 		CASE(two_nodes_add_the_same_days),    CASE(partitions_are_added_while_the_tables_are_read),
 		CASE(days_with_open_messages_stay),   CASE(every_statement_is_planned_by_index),
+		CASE(days_with_messages_that_were_finished_late_stay),   CASE(every_statement_is_planned_by_index),
 	};
 
 	if (!cluster_start())
