@@ -274,10 +274,10 @@ static void stats(const struct engine *e, struct store_stats *stats_out)
 {
 	const struct counters *c = &e->counters;
 
-	*stats_out = (struct store_stats){ .open_messages = c->open_messages,
-					   .waiting = c->waiting,
-					   .held = c->held,
-					   .failed = c->failed,
+	*stats_out = (struct store_stats){ .open_messages = counted(c->open_messages),
+					   .waiting = counted(c->waiting),
+					   .held = counted(c->held),
+					   .failed = counted(c->failed),
 					   .lanes = c->lanes,
 					   .accepted = c->accepted,
 					   .settled = c->settled,

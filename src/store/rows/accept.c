@@ -32,7 +32,7 @@ static struct verdict refuse_full(struct engine *e)
 {
 	if (e->host->space.full)
 		return store_full;
-	if (e->counters.open_messages >= e->host->max_messages)
+	if (counted(e->counters.open_messages) >= e->host->max_messages)
 		return temp(452, S("4.3.1"), S("too many messages are queued, try again later"));
 	return ok();
 }

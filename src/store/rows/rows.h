@@ -26,6 +26,13 @@ struct counters {
 	uint64_t older_than; /* messages of before there was that index, and below this id, are not in it; 0: there are none */
 };
 
+/* What a counter says. A node of several hears of what the others have added later than it takes that away itself, so that a
+ * counter of its own can be below zero meanwhile. */
+static inline uint64_t counted(uint64_t counter)
+{
+	return counter > INT64_MAX ? 0 : counter;
+}
+
 /* The position of a round through the lanes (lane_rotation.c). */
 struct turn {
 	uint64_t next_at, lane; /* the last lane given */

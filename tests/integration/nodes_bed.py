@@ -1,0 +1,169 @@
+"""nodes_bed.py - several nodes on one database, a next hop that counts, and load over all nodes."""
+import collections
+
+from databases import *
+
+DUE = 300  # s: so much later is due again what a dead node had in flight
+
+
+class Counting(Sink):
+    """A next hop that counts how often each message comes. While `gate` is shut it keeps deliveries waiting behind their dot."""
+
+    def __init__(self):
+        self.gate, self.waiting = threading.Event(), 0
+        self.gate.set()
+        super().__init__()
+
+    async def handle_DATA(self, server, session, envelope):
+        self.waiting += 1
+        try:
+            while not self.gate.is_set():
+                await asyncio.sleep(0.02)
+        finally:
+            self.waiting -= 1
+        return await super().handle_DATA(server, session, envelope)
+
+    def counts(self):
+        with self.lock:
+            return collections.Counter(re.search(rb"^Received: .*(?:\r\n[ \t].*)* id ([0-9a-z]{13})", m.bytes, re.M).group(1).decode()
+                                       for m in self.messages)
+
+    def end(self, keep=False):
+        self.gate.set()
+        super().end(keep)
+
+
+DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def number_of(id):
+    """An id as the database has it."""
+    value = 0
+    for digit in id:
+        value = value * 32 + DIGITS.index(digit)
+    return value
+
+
+def node_of(id):
+    """The number of the node that has accepted a message."""
+    return number_of(id) >> 17 & 15
+
+
+class Load:
+    """A client for each node, which sends to one domain after the other until the end; it comes back when it is refused or cut off."""
+
+    def __init__(self, relays, pause=0.1):
+        self.accepted, self.refused, self.pause, self.over = [], [], pause, threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(relay,), daemon=True) for relay in relays]
+        end_with_the_test(self)
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, relay):
+        client, n = None, 0
+        while not self.over.wait(self.pause):
+            n += 1
+            try:
+                client = client or relay.connect(timeout=40)
+                self.accepted.append(client.submit(f"alice@{DOMAIN}", [f"bob@d{n % 40}.example.net"], simple_message()))
+            except smtplib.SMTPResponseException as e:
+                self.refused.append((relay, e.smtp_code, e.smtp_error))
+                if e.smtp_code == 421:
+                    client = None
+            except (OSError, smtplib.SMTPException, AssertionError) as e:
+                self.refused.append((relay, 0, repr(e)))
+                client = None
+
+    def wait(self, more):
+        """Until so many messages more were accepted."""
+        enough = len(self.accepted) + more
+        wait_for(lambda: len(self.accepted) >= enough, lambda: f"{enough} accepted, there are {len(self.accepted)}; {self.refused[-3:]}")
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(LIMIT)
+        assert not any(thread.is_alive() for thread in self.threads)
+        return list(self.accepted)
+
+    def end(self, keep=False):
+        self.over.set()
+        if keep:
+            print(f"{len(self.accepted)} accepted, the last refusals: {self.refused[-5:]}")
+
+
+class Bed:
+    """Nodes 1 to n, each with a directory of its own. `database` has sql() and gives the setting `store` as text."""
+
+    def __init__(self, n=2, database=None, stores=None, **more):
+        self.database, self.sink = database or Database(), Counting()
+        self.relays = []
+        for i in range(n):
+            store = stores[i] if stores else self.store()
+            self.relays.append(Relay(self.sink.port, extra=store, workers=1, **more))
+            assert (self.relays[i].dir / "state/node").exists()
+        self.wait_balanced(n)
+
+    def store(self):
+        return self.database.settings(more='node_timeout = "10s";')
+
+    def nodes(self):
+        """The rows of nodes: number to (state, epoch)."""
+        rows = self.database.sql("SELECT number, state, epoch FROM node ORDER BY number").split()
+        return {int(n): (state, int(epoch)) for n, state, epoch in (row.split("|") for row in rows)}
+
+    def state(self, number):
+        return self.nodes()[number][0]
+
+    def wait_state(self, number, state):
+        wait_for(lambda: self.state(number) == state, lambda: f"node {number} {state}: {self.nodes()}", every=0.2)
+
+    def shards(self):
+        """How many shards each living node has."""
+        rows = self.database.sql("SELECT k.number, count(*) FROM shard s JOIN node k ON k.number = s.node AND k.epoch = s.epoch GROUP BY 1").split()
+        return {int(n): int(count) for n, count in (row.split("|") for row in rows)}
+
+    def wait_balanced(self, n):
+        part = -(-64 // n)
+        wait_for(lambda: sum(self.shards().values()) == 64 and len(self.shards()) == n and max(self.shards().values()) <= part,
+                 lambda: f"64 shards at {n} nodes: {self.shards()}", every=0.2)
+
+    def delivered_by(self, relay):
+        """The messages that this node has delivered, by its log."""
+        return set(re.findall(r"event=delivery\.sent queue=([0-9a-z]{13})", relay.log_text()))
+
+    def taken(self, number):
+        return int(self.database.sql(f"SELECT count(*) FROM taken WHERE node = {number}"))
+
+    def events_of(self, ids):
+        """What happened to messages: number of the id to names of events."""
+        found = collections.defaultdict(list)
+        for row in self.database.sql("SELECT message, name FROM event ORDER BY message, seq").split():
+            number, name = row.split("|")
+            found[int(number)].append(name)
+        return {id: found[number_of(id)] for id in ids}
+
+    def check(self, ids, retry=False):
+        """All these messages were delivered, each once unless its history explains more; nothing is left anywhere; gives the duplicates."""
+        assert ids
+        open_rows = "SELECT (SELECT count(*) FROM open_message) + (SELECT count(*) FROM due) + (SELECT count(*) FROM taken)"
+
+        def over():
+            if retry:
+                self.relays[0].command("queue", "retry", "--all", check=False)
+            return self.database.sql(open_rows) == "0"
+        wait_for(over, lambda: "an empty queue: " + self.database.sql("SELECT * FROM due LIMIT 5") + self.database.sql("SELECT * FROM taken LIMIT 5"),
+                 every=0.5)
+        counts, events = self.sink.counts(), self.events_of(ids)
+        assert len(set(ids)) == len(ids) and not [id for id in ids if counts[id] == 0], [events[id] for id in ids if counts[id] == 0]
+        twice = {id: events[id] for id in ids if counts[id] > 1}
+        for id, names in twice.items():
+            assert names.count("delivery.unknown") >= counts[id] - 1, (id, counts[id], names)
+        for id, names in events.items():
+            assert names[0] == "mail.accepted" and names.count("delivery.sent") == 1, (id, names)
+        for relay in self.relays:
+            if relay.process:
+                assert relay.queue() == []
+                assert "mail.accepted" in [e["event"] for e in relay.events(ids[0])]
+        print(f"{len(ids)} messages, {len(twice)} came twice")
+        return twice
