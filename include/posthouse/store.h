@@ -278,6 +278,7 @@ void store_select(struct store *st, const struct selector *s, uint64_t cursor, s
 typedef void (*store_show_fn)(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows,
 			      size_t n, uint64_t next_cursor);
 void store_show(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_show_fn done, void *ctx);
+void store_show_patiently(struct store *st, uint64_t id, store_show_fn done, void *ctx); /* see store_known_patiently() */
 
 typedef void (*store_trace_fn)(void *ctx, struct verdict v, const struct event_row *rows, size_t n, struct str transcript,
 			       uint64_t next_cursor);

@@ -50,6 +50,9 @@ void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n,
  * entries, and the older ones of a login that has more than 100,000. */
 typedef void (*store_known_fn)(void *ctx, struct verdict v, const bool *known, size_t n);
 void store_known(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done, void *ctx);
+/* While a client waits at its end of data: waits for a database that is away, as the accept that follows does. */
+void store_known_patiently(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done,
+			   void *ctx);
 
 /* Bans: all are read once at the start; changed ones are put by key. On a full disk a put gets 452. store_prune forgets bans that
  * ended a week before `before`. */

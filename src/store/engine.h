@@ -33,6 +33,7 @@ struct request {
 	uint64_t id;     /* the message that the operation names, or the lane of store_lease; else 0 */
 	uint64_t cursor; /* or the argument `now`, `before`, or the expected size */
 	size_t max;
+	bool patient; /* a read that waits for a database that is away, as an accept does */
 	union {
 		const struct accepted *accepted;
 		const struct outcome *outcomes;

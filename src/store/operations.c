@@ -154,6 +154,11 @@ void store_show(struct store *st, uint64_t id, uint64_t cursor, size_t max, stor
 	ISSUE(SHOW, done, ctx, .id = id, .cursor = cursor, .max = max);
 }
 
+void store_show_patiently(struct store *st, uint64_t id, store_show_fn done, void *ctx)
+{
+	ISSUE(SHOW, done, ctx, .id = id, .max = 1, .patient = true);
+}
+
 void store_find(struct store *st, const struct find *f, const struct find_place *from, size_t max, store_found_fn done, void *ctx)
 {
 	ISSUE(FIND, done, ctx, .in.find = f, .place = *from, .max = max);
@@ -205,6 +210,12 @@ void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n,
 void store_known(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done, void *ctx)
 {
 	ISSUE(KNOWN, done, ctx, .text = login, .in.addresses = addresses, .max = n, .cursor = clock_now_ms());
+}
+
+void store_known_patiently(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done,
+			   void *ctx)
+{
+	ISSUE(KNOWN, done, ctx, .text = login, .in.addresses = addresses, .max = n, .cursor = clock_now_ms(), .patient = true);
 }
 
 void store_bans(struct store *st, store_bans_fn done, void *ctx)

@@ -186,10 +186,13 @@ static bool recover_from_error(struct writer *w)
 	return !w->host.failed;
 }
 
-/* Until when an operation waits for a database that is away. A result is tried again later, an administrator can repeat. */
+/* Until when an operation waits for a database that is away: what a client waits for at its end of data, which is an accept and
+ * what intake reads before it. A result is tried again later, an administrator can repeat. */
 static uint64_t patience_of(const struct writer *w, const struct op *op)
 {
-	return op->kind->rank == RANK_ACCEPT ? op->issued_at_ms + w->host.database->patience_ms : 0;
+	bool waits = op->kind->rank == RANK_ACCEPT || op->request.patient;
+
+	return waits ? op->issued_at_ms + w->host.database->patience_ms : 0;
 }
 
 /* One operation in a transaction of its own; its verdict tells. False: it found no room, or no database. */
@@ -322,9 +325,39 @@ static enum engine_error try_reads(struct writer *w)
 	return error;
 }
 
+/* The database is away. Reads with patience wait for it, the others are answered. False: none is left to repeat. */
+static bool await_reads(struct writer *w)
+{
+	struct list patient;
+	uint64_t until, now;
+
+	for (;;) {
+		list_init(&patient);
+		until = UINT64_MAX;
+		now = clock_mono_ms();
+		LIST_EACH (i, &w->batch[RANK_READ]) {
+			uint64_t patience = patience_of(w, CONTAINER_OF(i, struct op, link));
+
+			if (patience <= now)
+				continue;
+			list_remove(i);
+			list_append(&patient, i);
+			until = patience < until ? patience : until;
+		}
+		publish(w, &w->batch[RANK_READ]);
+		list_move_all(&patient, &w->batch[RANK_READ]);
+		if (list_empty(&w->batch[RANK_READ]))
+			return false;
+		if (outage_wait(w, until))
+			return true;
+		if (store_is_stopping(w->st))
+			return false;
+	}
+}
+
 static void run_reads(struct writer *w)
 {
-	unsigned passing = 0;
+	unsigned passing;
 	enum engine_error error;
 
 	if (list_empty(&w->batch[RANK_READ]))
@@ -332,15 +365,18 @@ static void run_reads(struct writer *w)
 	w->host.results_wait = !list_empty(&w->stalled);
 	if (w->engine->error(w->e) == ENGINE_AWAY)
 		(void)outage_wait(w, 0); /* no: then each of them meets the same error */
-	while ((error = try_reads(w)) == ENGINE_PASSING && ++passing < PASSING_MAX)
-		w->engine->forget_error(w->e);
-	switch (error) {
-	case ENGINE_WELL: break;
-	case ENGINE_AWAY:
-	case ENGINE_PASSING:
-	case ENGINE_PRIVATE: refuse_reads(w); break;
-	default: host_fail(&w->host, "reading", w->engine->error_text(w->e));
-	}
+	do {
+		passing = 0;
+		while ((error = try_reads(w)) == ENGINE_PASSING && ++passing < PASSING_MAX)
+			w->engine->forget_error(w->e);
+		switch (error) {
+		case ENGINE_WELL: return;
+		case ENGINE_AWAY: refuse_reads(w); break;
+		case ENGINE_PASSING:
+		case ENGINE_PRIVATE: refuse_reads(w); return;
+		default: host_fail(&w->host, "reading", w->engine->error_text(w->e)); return;
+		}
+	} while (await_reads(w));
 }
 
 /* The database is not where it was: nothing that is written would last, so everything is refused. The callers keep their

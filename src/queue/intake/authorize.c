@@ -82,7 +82,7 @@ static void look_up(struct transaction *t)
 		}
 	}
 	t->progress = IS_LOOKED_UP;
-	store_show(in->store, t->m.id, 0, 1, on_looked_up, t);
+	store_show_patiently(in->store, t->m.id, on_looked_up, t);
 }
 
 static void on_looked_up(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
@@ -115,7 +115,7 @@ static void count_new(struct transaction *t)
 	if (t->unseen_n == 0)
 		decide(t, 0);
 	else if (in->store)
-		store_known(in->store, t->m.envelope.login, t->unseen, t->unseen_n, on_known, t);
+		store_known_patiently(in->store, t->m.envelope.login, t->unseen, t->unseen_n, on_known, t);
 	else
 		refuse(t, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 }
