@@ -11,6 +11,9 @@
 /* How long until `amount` can pass, in us; 0: now. UINT64_MAX: never, it is more than the burst. */
 uint64_t gcra_wait_us(uint64_t tat_us, struct rate r, uint64_t amount, uint64_t now_us);
 
+/* How far `amount` moves the state on, at most by the window. */
+uint64_t gcra_cost_us(struct rate r, uint64_t amount);
+
 /* The state after `amount` has passed, whether or not it was allowed. */
 uint64_t gcra_take(uint64_t tat_us, struct rate r, uint64_t amount, uint64_t now_us);
 

@@ -44,6 +44,9 @@ typedef void (*store_buckets_fn)(void *ctx, struct verdict v, const struct bucke
  * tat_us and warned_at 0 forgets the row. */
 void store_buckets(struct store *st, struct str key, struct str rule, size_t max, store_buckets_fn done, void *ctx);
 void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx);
+/* The same; states_out is as in store_accept. */
+void store_bucket_charge(struct store *st, const struct bucket_row *rows, size_t n, uint64_t *states_out, store_done_fn done,
+			 void *ctx);
 
 /* Has the login written to each of these addresses in the last half year (a domain without case, a local part without case)?
  * Only keyed hashes are kept, no addresses: two addresses can very rarely have the same hash. store_prune forgets older

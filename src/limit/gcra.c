@@ -9,8 +9,8 @@ static uint64_t window_us(struct rate r)
 	return r.window_ms * 1000;
 }
 
-/* How far `amount` moves the time on. In one piece, so that nothing is lost by rounding; a single unit costs at least 1 us. */
-static uint64_t cost_us(struct rate r, uint64_t amount)
+/* In one piece, so that nothing is lost by rounding; a single unit costs at least 1 us. */
+uint64_t gcra_cost_us(struct rate r, uint64_t amount)
 {
 	unsigned __int128 cost;
 
@@ -37,20 +37,20 @@ uint64_t gcra_wait_us(uint64_t tat_us, struct rate r, uint64_t amount, uint64_t 
 
 	if (amount > r.amount)
 		return UINT64_MAX;
-	after = ahead_us(tat_us, r, now_us) + cost_us(r, amount);
+	after = ahead_us(tat_us, r, now_us) + gcra_cost_us(r, amount);
 	return after > window_us(r) ? after - window_us(r) : 0;
 }
 
 uint64_t gcra_take(uint64_t tat_us, struct rate r, uint64_t amount, uint64_t now_us)
 {
-	uint64_t after = ahead_us(tat_us, r, now_us) + cost_us(r, amount);
+	uint64_t after = ahead_us(tat_us, r, now_us) + gcra_cost_us(r, amount);
 
 	return now_us + (after < window_us(r) ? after : window_us(r));
 }
 
 uint64_t gcra_return(uint64_t tat_us, struct rate r, uint64_t amount, uint64_t now_us)
 {
-	uint64_t ahead = ahead_us(tat_us, r, now_us), cost = cost_us(r, amount);
+	uint64_t ahead = ahead_us(tat_us, r, now_us), cost = gcra_cost_us(r, amount);
 
 	return now_us + (ahead > cost ? ahead - cost : 0);
 }

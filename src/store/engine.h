@@ -50,6 +50,7 @@ struct request {
 	/* Further arguments, most of store_report and store_alter. */
 	uint64_t parent;
 	const uint64_t *n_list;
+	uint64_t *states_out;    /* of charges, the caller's: written on the loop from out.rows */
 	struct find_place place; /* of store_find */
 	struct str text, via;
 	enum alter alter;

@@ -47,16 +47,22 @@ static void finish_done(struct op *op)
 		((store_done_fn)op->callback)(op->ctx, op->request.verdict);
 }
 
-/* What the buckets are now, where the engine tells it. */
+/* What the buckets are now, where the engine tells it; else 0. */
 static void tell_states(const struct request *r)
 {
-	const struct accepted *m = r->in.accepted;
+	size_t n = r->kind == REQUEST_ACCEPT ? r->in.accepted->charges_n : r->max;
 
-	if (!m->states_out)
+	if (!r->states_out || n == 0)
 		return;
-	memset(m->states_out, 0, m->charges_n * sizeof *m->states_out);
+	memset(r->states_out, 0, n * sizeof *r->states_out);
 	if (r->out.rows && (r->verdict.class == OK || store_is_over(r->verdict)))
-		memcpy(m->states_out, r->out.rows, m->charges_n * sizeof *m->states_out);
+		memcpy(r->states_out, r->out.rows, n * sizeof *r->states_out);
+}
+
+static void finish_charge(struct op *op)
+{
+	tell_states(&op->request);
+	finish_done(op);
 }
 
 static void finish_accept(struct op *op)
@@ -84,7 +90,7 @@ static const struct op_kind kinds[REQUEST_COUNT] = {
 
 void store_accept(struct store *st, const struct accepted *m, store_done_fn done, void *ctx)
 {
-	ISSUE(ACCEPT, done, ctx, .in.accepted = m, .id = m->id);
+	ISSUE(ACCEPT, done, ctx, .in.accepted = m, .id = m->id, .states_out = m->states_out);
 }
 
 void store_spool_create(struct store *st, uint64_t id, uint64_t size_hint, store_fd_fn done, void *ctx)
@@ -205,6 +211,12 @@ void store_buckets(struct store *st, struct str key, struct str rule, size_t max
 void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx)
 {
 	ISSUE(BUCKET_PUT, done, ctx, .in.buckets = rows, .max = n);
+}
+
+void store_bucket_charge(struct store *st, const struct bucket_row *rows, size_t n, uint64_t *states_out, store_done_fn done,
+			 void *ctx)
+{
+	ISSUE(BUCKET_PUT, done, ctx, .in.buckets = rows, .max = n, .states_out = states_out);
 }
 
 void store_known(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done, void *ctx)

@@ -194,7 +194,7 @@ void breaker_logged_in(struct account *a, struct str network, uint64_t now)
 	if (gcra_wait_us(b->tat_us, r, 1, now * 1000) > 0)
 		trip(a, arena_printf(&arena, "logins from more than %llu client networks in %.*s", (unsigned long long)r.amount,
 				     STR_ARG(format_wait(&arena, r.window_ms))));
-	b->tat_us = gcra_take(b->tat_us, r, 1, now * 1000);
+	bucket_charge(b, r, 1, now);
 	bucket_touch(a->accounting, b);
 	arena_fini(&arena);
 }

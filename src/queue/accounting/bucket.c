@@ -2,6 +2,7 @@
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/limit.h"
 #include "posthouse/units.h"
 
 #include <assert.h>
@@ -185,14 +186,44 @@ static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *row
 	acc->observer->loaded(acc->observer->ctx);
 }
 
-struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b)
+/* ---- charges ---- */
+
+void bucket_charge(struct bucket *b, struct rate rate, uint64_t amount, uint64_t now)
 {
-	return (struct bucket_row){
+	b->tat_us = gcra_take(b->tat_us, rate, amount, now * 1000);
+	b->owed_us += (int64_t)gcra_cost_us(rate, amount);
+}
+
+void bucket_return(struct bucket *b, struct rate rate, uint64_t amount, uint64_t now)
+{
+	b->tat_us = gcra_return(b->tat_us, rate, amount, now * 1000);
+	b->owed_us -= (int64_t)gcra_cost_us(rate, amount);
+}
+
+struct bucket_row bucket_row_of(struct arena *a, struct bucket *b)
+{
+	bool is_rate = b->rate.amount > 0 && !b->forgotten && !(b->user && b->user->period_us > 0);
+	struct bucket_row row = {
 		.key = arena_str(a, str_of(b->key)),
 		.rule = arena_str(a, str_of(b->rule)),
 		.tat_us = b->tat_us,
 		.warned_at = b->warned_at,
+		.cost_us = b->owed_us,
+		.window_us = is_rate ? b->rate.window_ms * 1000 : 0,
+		.now_us = clock_now_ms() * 1000,
 	};
+
+	b->owed_us = 0;
+	return row;
+}
+
+void bucket_learn(struct bucket *b, uint64_t state_us, uint64_t now)
+{
+	uint64_t full = (now + b->rate.window_ms) * 1000;
+
+	if (b->rate.amount == 0 || state_us <= b->tat_us)
+		return;
+	b->tat_us = state_us < full ? state_us : full; /* the clock of another node can be ahead */
 }
 
 /* ---- what changes is written, in batches ---- */
@@ -219,6 +250,8 @@ static struct list *find_item(void *ctx, const void *row)
 	const struct bucket_row *r = row;
 	struct bucket *b = bucket_find(ctx, r->key, r->rule);
 
+	if (b)
+		b->owed_us += r->cost_us; /* it was not written */
 	return b ? &b->in_dirty : NULL;
 }
 
@@ -266,9 +299,14 @@ void bucket_forget(struct accounting *acc, struct bucket *b)
 
 struct bucket_row bucket_empty(struct arena *a, struct bucket *b)
 {
+	struct bucket_row row;
+
 	b->tat_us = b->saved_us = 0;
 	b->warned_at = b->logged_at = 0;
-	return bucket_row_of(a, b);
+	row = bucket_row_of(a, b);
+	row.cost_us = 0;
+	row.window_us = 0; /* for all nodes */
+	return row;
 }
 
 void buckets_collect(struct accounting *acc, uint64_t now)

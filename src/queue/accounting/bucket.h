@@ -22,6 +22,7 @@ struct bucket {
 	char *key, *rule;               /* "upstream:isp", "30/1m"; "user:alice@example.org", "messages 200/1h" */
 	struct rate rate;               /* amount 0: not known (yet), or no rate but a time that ends */
 	uint64_t tat_us, saved_us;
+	int64_t owed_us; /* what was charged, less what was given back, since the bucket was last written */
 	uint64_t warned_at;
 	uint64_t logged_at;             /* when the log last said that the rate is used up; failed_logins.c: the last turn */
 	size_t users;                   /* number of pointers to the bucket; a bucket without any is freed when it is empty */
@@ -76,8 +77,16 @@ void bucket_touch(struct accounting *acc, struct bucket *b);
 /* Free a bucket that nobody needs, and soon remove its row. */
 void bucket_forget(struct accounting *acc, struct bucket *b);
 
-/* The row of the bucket; its texts are copies in the arena. */
-struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b);
+/* Charge this amount, whether or not it is allowed, or give it back; the caller writes the bucket. */
+void bucket_charge(struct bucket *b, struct rate rate, uint64_t amount, uint64_t now);
+void bucket_return(struct bucket *b, struct rate rate, uint64_t amount, uint64_t now);
+
+/* The row of the bucket, and nothing is owed any more; its texts are copies in the arena. A bucket with a rate is a charge of what
+ * was owed, so that several nodes do not undo each other's charges. */
+struct bucket_row bucket_row_of(struct arena *a, struct bucket *b);
+
+/* What the bucket is in a database that other nodes charge too; 0: not told. What this node has charged and not written stays. */
+void bucket_learn(struct bucket *b, uint64_t state_us, uint64_t now);
 
 /* An administrator empties the bucket. The caller has to write the row that is returned. */
 struct bucket_row bucket_empty(struct arena *a, struct bucket *b);

@@ -89,7 +89,7 @@ static bool is_too_much(struct accounting *acc, struct arena *a, struct str key,
 	b->rate = rate_of(acc);
 	full = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) > 0;
 	if (!full)
-		b->tat_us = gcra_take(b->tat_us, b->rate, 1, now * 1000);
+		bucket_charge(b, b->rate, 1, now);
 	place(acc, b);
 	if (!full)
 		bucket_touch(acc, b);

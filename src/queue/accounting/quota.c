@@ -18,6 +18,7 @@ struct charged {
 	struct bucket *bucket;
 	struct rate rate;
 	uint64_t amount, warned_before;
+	bool must_fit; /* else it is charged whatever else the bucket has */
 };
 
 void quota_init(struct quota *quota, struct accounting *acc, struct str login, struct str device)
@@ -141,14 +142,15 @@ static bool is_nearly_used(const struct bucket *b, struct rate r, uint64_t now)
 	return gcra_used(b->tat_us, r, now * 1000) >= r.amount - r.amount / 5;
 }
 
-static void charge(struct quota *quota, const struct meter *m, uint64_t amount, uint64_t now)
+static void charge(struct quota *quota, const struct meter *m, uint64_t amount, bool must_fit, uint64_t now)
 {
 	struct bucket *b = m->bucket;
 
 	if (amount == 0)
 		return;
-	quota->charged[quota->charged_n++] =
-		(struct charged){ .bucket = b, .rate = m->rate, .amount = amount, .warned_before = b->warned_at };
+	quota->charged[quota->charged_n++] = (struct charged){
+		.bucket = b, .rate = m->rate, .amount = amount, .warned_before = b->warned_at, .must_fit = must_fit
+	};
 	b->users++;
 	b->tat_us = gcra_take(b->tat_us, m->rate, amount, now * 1000);
 }
@@ -176,7 +178,7 @@ static void charge_account(struct quota *quota, struct arena *a, struct account 
 	for (size_t i = 0; account && i < account->meters_n; i++) {
 		const struct meter *m = &account->meters[i];
 
-		charge(quota, m, amounts->of[m->kind], now);
+		charge(quota, m, amounts->of[m->kind], true, now);
 		if (amounts->of[m->kind] == 0 || !is_nearly_used(m->bucket, m->rate, now))
 			continue;
 		m->bucket->warned_at = now;
@@ -189,10 +191,19 @@ static void fill_rows(struct quota *quota, struct arena *a, struct accepted *m)
 {
 	struct bucket_row *rows = ARENA_ARRAY(a, struct bucket_row, quota->charged_n + 1);
 
-	for (size_t i = 0; i < quota->charged_n; i++)
-		rows[i] = bucket_row_of(a, quota->charged[i].bucket);
+	for (size_t i = 0; i < quota->charged_n; i++) {
+		const struct charged *c = &quota->charged[i];
+		int64_t owed = c->bucket->owed_us; /* what is owed beside is written otherwise */
+
+		rows[i] = bucket_row_of(a, c->bucket);
+		c->bucket->owed_us = owed;
+		rows[i].cost_us = (int64_t)gcra_cost_us(c->rate, c->amount);
+		rows[i].window_us = c->rate.window_ms * 1000;
+		rows[i].must_fit = c->must_fit;
+	}
 	m->charges = rows;
 	m->charges_n = quota->charged_n;
+	m->states_out = quota->states = ARENA_ARRAY(a, uint64_t, quota->charged_n + 1);
 }
 
 /* Accept the message as held. */
@@ -274,37 +285,48 @@ struct verdict quota_charge(struct quota *quota, struct arena *a, struct accepte
 	charge_account(quota, a, quota->account, amounts, now);
 	charge_account(quota, a, quota->device, amounts, now);
 	if (quota->account->new_recipients.bucket)
-		charge(quota, &quota->account->new_recipients, amounts->of[METER_NEW], now);
+		charge(quota, &quota->account->new_recipients, amounts->of[METER_NEW], !tripped, now);
 	fill_rows(quota, a, m);
 	return ok();
 }
 
 /* ---- the end ---- */
 
-static void end(struct quota *quota)
+static void forget_charges(struct quota *quota)
 {
 	for (size_t i = 0; i < quota->charged_n; i++)
 		quota->charged[i].bucket->users--;
-	quota->charged_n = 0;
+	quota->charged_n = quota->events_n = 0;
+}
+
+static void end(struct quota *quota)
+{
+	forget_charges(quota);
 	account_release(quota->account);
 	account_release(quota->device);
 	quota->account = quota->device = NULL;
+}
+
+/* What the store knows of the buckets. */
+static void learn(struct quota *quota, uint64_t now)
+{
+	for (size_t i = 0; i < quota->charged_n; i++)
+		bucket_learn(quota->charged[i].bucket, quota->states[i], now);
 }
 
 void quota_keep(struct quota *quota)
 {
 	const struct accounting_observer *o = quota->account ? quota->account->accounting->observer : NULL;
 
+	learn(quota, clock_now_ms());
 	for (size_t i = 0; i < quota->events_n; i++)
 		o->notify(o->ctx, &quota->events[i]);
 	end(quota);
 }
 
 /* A later message's row can have stored this charge already: write the bucket again. */
-void quota_give_back(struct quota *quota)
+static void give_back(struct quota *quota, uint64_t now)
 {
-	uint64_t now = clock_now_ms();
-
 	for (size_t i = 0; i < quota->charged_n; i++) {
 		const struct charged *c = &quota->charged[i];
 
@@ -312,5 +334,22 @@ void quota_give_back(struct quota *quota)
 		c->bucket->warned_at = c->warned_before;
 		bucket_touch(quota->account->accounting, c->bucket);
 	}
+}
+
+void quota_give_back(struct quota *quota)
+{
+	give_back(quota, clock_now_ms());
 	end(quota);
+}
+
+struct verdict quota_charge_again(struct quota *quota, struct arena *a, struct accepted *m, const struct amounts *amounts)
+{
+	uint64_t now = clock_now_ms();
+
+	give_back(quota, now);
+	learn(quota, now);
+	forget_charges(quota);
+	m->held = S("");
+	m->charges_n = 0;
+	return quota_charge(quota, a, m, amounts);
 }

@@ -22,6 +22,7 @@ struct quota {
 	struct account *account, *device; /* NULL: the message has no login; the device has no limits of its own */
 	struct charged *charged;
 	size_t charged_n;
+	uint64_t *states;             /* accepted.states_out */
 	struct account_event *events; /* to be told when the message is stored */
 	size_t events_n;
 };
@@ -42,6 +43,10 @@ struct verdict quota_charge(struct quota *quota, struct arena *a, struct accepte
  * Both release the accounts. */
 void quota_keep(struct quota *quota);
 void quota_give_back(struct quota *quota);
+
+/* The message was not stored, because other nodes have charged so much that a charge is over (store_is_over): decide again with
+ * what the store knows. The answer is as that of quota_charge. */
+struct verdict quota_charge_again(struct quota *quota, struct arena *a, struct accepted *m, const struct amounts *amounts);
 
 /* Is this amount allowed now, in addition to what is charged and reserved? OK, or the reply to the client. Always OK where mail
  * over the limit is held. Nothing is charged. */

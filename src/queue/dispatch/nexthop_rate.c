@@ -16,10 +16,25 @@ struct saving {
 	struct nexthop *nexthop;
 	struct arena arena;
 	struct bucket_row *rows;
+	uint64_t *states; /* what other nodes have charged too */
+	size_t n;
 	uint64_t made;
 };
 
 static void save(struct nexthop *hop);
+
+static void learn(const struct saving *s)
+{
+	struct accounting *acc = s->nexthop->dispatch->accounting;
+	uint64_t now = clock_now_ms();
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct bucket *b = bucket_find(acc, s->rows[i].key, s->rows[i].rule);
+
+		if (b)
+			bucket_learn(b, s->states[i], now);
+	}
+}
 
 static void on_saved(void *ctx, struct verdict v)
 {
@@ -30,6 +45,7 @@ static void on_saved(void *ctx, struct verdict v)
 	/* The messages of a charge that is lost are not counted after a restart. That is better than mail that does not go. */
 	if (v.class != OK)
 		log_warning(NULL, "limits.unsaved", kv("gate", hop->name), kv("reply", v.text));
+	learn(s);
 	hop->charges.saving = false;
 	if (hop->charges.durable < s->made)
 		hop->charges.durable = s->made;
@@ -60,7 +76,9 @@ static void save(struct nexthop *hop)
 		s->rows[n++] = bucket_row_of(&s->arena, c->warmup.since);
 	c->dirty = false;
 	c->saving = true;
-	store_bucket_put(hop->dispatch->store, s->rows, n, on_saved, s);
+	s->n = n;
+	s->states = ARENA_ARRAY(&s->arena, uint64_t, n + 1);
+	store_bucket_charge(hop->dispatch->store, s->rows, n, s->states, on_saved, s);
 }
 
 /* ---- configuration ---- */
@@ -201,7 +219,7 @@ uint64_t nexthop_rate_charge(struct nexthop *hop, size_t recipients)
 	for (size_t i = 0; i < hop->charges.n; i++) {
 		struct bucket *b = hop->charges.buckets[i];
 
-		b->tat_us = gcra_take(b->tat_us, b->rate, amount_of(hop, i, recipients), now * 1000);
+		bucket_charge(b, b->rate, amount_of(hop, i, recipients), now);
 	}
 	tell_if_reached(hop, now);
 	save(hop);
@@ -218,7 +236,7 @@ void nexthop_rate_return(struct nexthop *hop, size_t recipients, uint64_t *charg
 	for (size_t i = 0; i < hop->charges.n; i++) {
 		struct bucket *b = hop->charges.buckets[i];
 
-		b->tat_us = gcra_return(b->tat_us, b->rate, amount_of(hop, i, recipients), now * 1000);
+		bucket_return(b, b->rate, amount_of(hop, i, recipients), now);
 	}
 	if (hop->charges.n > 0)
 		save(hop);

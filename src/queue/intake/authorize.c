@@ -9,6 +9,8 @@
 #include "posthouse/crash.h"
 #include "posthouse/smtp_server.h"
 
+#define OVERS_MAX 3 /* charges that other nodes were faster with, until the message is refused */
+
 static void look_up(struct transaction *t);
 static void on_looked_up(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
 			 uint64_t next_cursor);
@@ -152,14 +154,22 @@ static struct verdict check_size(struct transaction *t)
 				 (unsigned long long)most));
 }
 
+static struct amounts amounts_of(const struct transaction *t)
+{
+	return (struct amounts){ .of = { [METER_MESSAGES] = 1,
+					 [METER_RECIPIENTS] = t->m.recipients_n,
+					 [METER_BYTES] = t->m.size,
+					 [METER_NEW] = t->new_recipients } };
+}
+
 static void decide(struct transaction *t, uint64_t new_recipients)
 {
 	struct intake *in = t->intake;
-	struct amounts amounts = { .of = { [METER_MESSAGES] = 1,
-					   [METER_RECIPIENTS] = t->m.recipients_n,
-					   [METER_BYTES] = t->m.size,
-					   [METER_NEW] = new_recipients } };
+	struct amounts amounts;
 	struct verdict v;
+
+	t->new_recipients = new_recipients;
+	amounts = amounts_of(t);
 
 	if (t->peer)
 		reservation_end(in->accounting, t->peer->channel, t->number);
@@ -226,12 +236,28 @@ static void settle_charges(struct transaction *t, struct verdict v)
 	quota_keep(&t->quota);
 }
 
+/* Other nodes have charged so much that the message is over a limit: it is refused, or held, as if this had been known. */
+static void decide_again(struct transaction *t)
+{
+	struct amounts amounts = amounts_of(t);
+	struct verdict v = quota_charge_again(&t->quota, &t->arena, &t->m, &amounts);
+
+	if (v.class != OK)
+		refuse(t, v);
+	else
+		give_to_store(t);
+}
+
 static void on_accepted(void *ctx, struct verdict v)
 {
 	struct transaction *t = ctx;
 	struct intake *in = t->intake;
 	bool urgent = t->m.envelope.priority > PRIORITY_NORMAL;
 
+	if (store_is_over(v) && ++t->overs < OVERS_MAX) {
+		decide_again(t);
+		return;
+	}
 	in->accepting--;
 	crash_point("queue.after_accept");
 	settle_charges(t, v);

@@ -44,6 +44,8 @@ struct transaction {
 	struct quota quota;
 	struct str *unseen; /* recipients that can be new to the login: the store is asked */
 	size_t unseen_n;
+	uint64_t new_recipients;
+	unsigned overs; /* how often its charges were over in the store */
 	struct rec_to_sign *to_sign;
 	size_t to_sign_n;
 	uint64_t sign_call; /* 0: none */

@@ -31,7 +31,7 @@ void taken_reconcile(struct engine *e);
 struct charge {
 	const struct bucket_row *row;
 	size_t place;        /* in the order in which they were added */
-	uint64_t *state_out; /* of an accept: what the bucket is with this transaction; NULL: nobody asks */
+	uint64_t *state_out; /* what the bucket is with this transaction; NULL: nobody asks */
 	uint64_t *state;     /* of all charges of the bucket that are written together */
 };
 struct charges {

@@ -101,7 +101,7 @@ void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n, stru
 
 void run_bucket_put(struct engine *e, struct request *r)
 {
-	put_buckets(e, r->in.buckets, r->max, NULL);
+	put_buckets(e, r->in.buckets, r->max, r);
 }
 
 /* Read at most `max` buckets that follow this one. */

@@ -145,7 +145,8 @@ bool text_next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_
 /* rate_store.c: what limits keep over restarts. */
 bool rate_store_open(struct engine *e, struct arena *a);
 void rate_store_close(struct engine *e);
-void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n, struct request *r); /* r: of an accept, or NULL */
+void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n,
+		 struct request *r); /* r: who asks for the states, or NULL */
 void write_bucket(struct engine *e, const struct bucket_row *row);
 void remember_recipients(struct engine *e, const struct accepted *m);
 uint64_t rate_store_prune(struct engine *e, uint64_t before, size_t max); /* the largest number of rows removed of one kind */

@@ -45,8 +45,21 @@ static void make_directory(void)
 static atomic_uint runs[REQUESTS_OF_ENGINE], refusals[REQUESTS_OF_ENGINE];
 atomic_bool store_remembers;
 static atomic_int held_kind = -1; /* none */
+static atomic_uint overs;
+static _Atomic uint64_t shared_state; /* 0: SQLite tells none */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t go_on = PTHREAD_COND_INITIALIZER;
+
+/* As an engine does that several nodes share. */
+static void tell_shared_state(struct request *r)
+{
+	size_t n = r->kind == REQUEST_ACCEPT ? r->in.accepted->charges_n : r->max;
+	uint64_t *states = ARENA_ARRAY(&r->arena, uint64_t, n + 1);
+
+	for (size_t i = 0; i < n; i++)
+		states[i] = shared_state;
+	r->out.rows = states;
+}
 
 static void run_watched(struct engine *e, struct request *r)
 {
@@ -62,7 +75,14 @@ static void run_watched(struct engine *e, struct request *r)
 		r->verdict = store_away;
 		return;
 	}
-	store_engine_sqlite.run[r->kind](e, r);
+	if (r->kind == REQUEST_ACCEPT && overs > 0) {
+		atomic_fetch_sub(&overs, 1);
+		r->verdict = store_over;
+	} else {
+		store_engine_sqlite.run[r->kind](e, r);
+	}
+	if (shared_state > 0 && (r->kind == REQUEST_ACCEPT || r->kind == REQUEST_BUCKET_PUT))
+		tell_shared_state(r);
 }
 
 /* ---- one of several nodes ---- */
@@ -154,6 +174,12 @@ void store_refuse(enum request_kind kind, unsigned n)
 	refusals[kind] = n;
 }
 
+void store_share(uint64_t state_us, unsigned n)
+{
+	shared_state = state_us;
+	overs = n;
+}
+
 void store_hold(enum request_kind kind)
 {
 	held_kind = (int)kind;
@@ -197,6 +223,7 @@ void test_store_end(bool forget)
 	if (!forget)
 		return;
 	memset(refusals, 0, sizeof refusals);
+	store_share(0, 0);
 	(void)remove_tree(dir);
 	dir[0] = 0;
 	arena_fini(&kept);

@@ -59,6 +59,8 @@ void store_remember(struct harness *h, const char *login, const char *address);
 unsigned store_runs(enum request_kind kind);
 unsigned store_leases(void);                           /* of lanes and of siblings */
 void store_refuse(enum request_kind kind, unsigned n); /* the next `n`: 451, and nothing is written */
+/* Another node has charged each bucket up to this state (0: there is no other); the next `n` accepts are over because of that. */
+void store_share(uint64_t state_us, unsigned n);
 void store_hold(enum request_kind kind);               /* the writer's thread waits in the next one until store_go_on() */
 void store_go_on(void);
 

@@ -294,6 +294,83 @@ static void test_again(void **state)
 	assert_int_equal(submit_one(h, id + 7, "b@x.example").class, OK);
 }
 
+/* ---- several nodes: the store judges the charges ---- */
+
+/* Another node has used the limit up: the reply is that of this node's own limit, and from then on it comes without the store. */
+static void test_over_elsewhere(void **state)
+{
+	struct harness *h = *state;
+
+	three_messages(h);
+	visits_begin(h);
+	store_share((START_MS + 60 * MINUTE) * 1000, 1);
+	assert_int_equal(submit_one(h, 1, "b@x.example").code, 450);
+	assert_true(str_eq(h->answer.enhanced, S("4.7.1")));
+	assert_true(holds(h->answer.text, "3 of 3 messages per hour are used, try again in 20 minutes"));
+	assert_null(stored(1));
+	assert_int_equal(store_runs(REQUEST_ACCEPT), 1);
+	assert_int_equal(submit_one(h, 2, "b@x.example").code, 450);
+	assert_int_equal(store_runs(REQUEST_ACCEPT), 1);
+	store_share(0, 0);
+	fake_now += 20 * MINUTE;
+	assert_int_equal(submit_one(h, 3, "b@x.example").class, OK);
+	assert_int_equal(submit_one(h, 4, "b@x.example").code, 450);
+}
+
+/* An answer that all is well tells what others have charged. */
+static void test_learned_from_answers(void **state)
+{
+	struct harness *h = *state;
+
+	three_messages(h);
+	visits_begin(h);
+	store_share((START_MS + 60 * MINUTE) * 1000, 0);
+	assert_int_equal(submit_one(h, 1, "b@x.example").class, OK);
+	assert_int_equal(submit_one(h, 2, "b@x.example").code, 450);
+	assert_int_equal(store_runs(REQUEST_ACCEPT), 1);
+}
+
+/* The state of a node whose clock is ahead is a full bucket, not an empty one. */
+static void test_clock_elsewhere(void **state)
+{
+	struct harness *h = *state;
+
+	three_messages(h);
+	visits_begin(h);
+	store_share((START_MS + 61 * MINUTE) * 1000, 0);
+	assert_int_equal(submit_one(h, 1, "b@x.example").class, OK);
+	assert_int_equal(submit_one(h, 2, "b@x.example").code, 450);
+}
+
+/* Where mail over the limit is held, it is held, and not charged. */
+static void test_held_because_of_others(void **state)
+{
+	struct harness *h = *state;
+
+	three_messages(h);
+	h->config.limits.over = OVER_HOLD;
+	visits_begin(h);
+	store_share((START_MS + 60 * MINUTE) * 1000, 1);
+	assert_int_equal(submit_one(h, 1, "b@x.example").class, OK);
+	assert_true(holds(stored(1)->held, "over the limit of this login: 3 of 3 messages"));
+	UNTIL(h, stored_notices("alice@example.org", "") > 0);
+}
+
+/* The store says again and again that a charge is over, and its states say that it fits: the client comes again. */
+static void test_over_for_ever(void **state)
+{
+	struct harness *h = *state;
+
+	three_messages(h);
+	visits_begin(h);
+	store_share(START_MS * 1000, 1000);
+	assert_int_equal(submit_one(h, 1, "b@x.example").code, 450);
+	assert_int_equal(store_runs(REQUEST_ACCEPT), 3);
+	store_share(0, 0);
+	for (uint64_t id = 2; id <= 4; id++) /* nothing stays charged */
+		assert_int_equal(submit_one(h, id, "b@x.example").class, OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +384,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_devices, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_at_once, setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_again, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_over_elsewhere, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_learned_from_answers, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_clock_elsewhere, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_held_because_of_others, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_over_for_ever, setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
