@@ -9,6 +9,7 @@ static struct store_node up(void)
 {
 	return (struct store_node){ .number = 2,
 				    .epoch = 5,
+				    .membership = 52,
 				    .state = STORE_NODE_UP,
 				    .horizon_ms = clock_boot_ms() + 3600000,
 				    .id_floor_ms = START_MS + 7000 };
@@ -67,7 +68,7 @@ static void test_told(void **state)
 	struct harness *h = *state;
 	struct store_node node = up();
 
-	UNTIL(h, h->node_is.number == 2 && h->horizon.epoch == 5);
+	UNTIL(h, h->node_is.number == 2 && h->horizon.epoch == 52);
 	assert_int_equal(h->node_is.id_floor_ms, START_MS + 7000);
 	assert_int_equal(h->node_is.state, NODE_UP);
 
@@ -81,9 +82,10 @@ static void test_told(void **state)
 	/* it has joined again, as another */
 	node.number = 3;
 	node.epoch = 9;
+	node.membership = 93;
 	node.id_floor_ms += 5000;
 	store_be_node(&node);
-	UNTIL(h, h->node_is.number == 3 && h->horizon.epoch == 9);
+	UNTIL(h, h->node_is.number == 3 && h->horizon.epoch == 93);
 	assert_int_equal(h->node_is.id_floor_ms, START_MS + 12000);
 }
 
