@@ -150,6 +150,7 @@ struct store_options {
 };
 struct store *store_open(uv_loop_t *loop, const struct store_options *options, store_opened_fn opened, void *ctx);
 void store_set_limits(struct store *st, uint64_t min_free, uint64_t max_messages);
+bool store_is_shared(const struct store *st); /* other nodes can use the database too */
 void store_close(struct store *st, store_done_fn done, void *ctx);
 
 /* Store a message with its recipients, lanes and first event, all or nothing. Idempotent: the same (id, token) again is OK

@@ -71,6 +71,11 @@ void store_set_limits(struct store *st, uint64_t min_free, uint64_t max_messages
 	uv_mutex_unlock(&st->lock);
 }
 
+bool store_is_shared(const struct store *st)
+{
+	return st->has_database;
+}
+
 void store_stats(const struct store *st, struct store_stats *stats_out)
 {
 	*stats_out = st->stats;

@@ -10,6 +10,8 @@
 #define BANS_MAX      (2 * STRANGERS_MAX) /* rows that are read; breakers come first */
 #define BATCH_MAX     500
 #define RETRY_MS      2000
+#define FOLLOW_MS     1000
+#define CLOCKS_MS     (2 * MINUTE_MS) /* so much the clocks of two nodes differ at most */
 #define LONGEST_MS    DAY_MS /* of rows that an older version wrote, without a length */
 
 static void ban_free(struct ban *b)
@@ -79,6 +81,7 @@ struct ban **bans_page(const struct accounting *acc, struct arena *a, uint64_t *
 
 static void touch(struct accounting *acc, struct ban *b)
 {
+	b->changed = ++acc->bans.changes_n;
 	writebehind_touch(&acc->bans.changes, &b->in_dirty);
 }
 
@@ -113,6 +116,8 @@ static void read_row(struct accounting *acc, const struct ban_row *row, uint64_t
 		list_append(&acc->bans.recent, &b->in_recent);
 }
 
+static void follow_later(struct accounting *acc, size_t bans_n);
+
 static void on_load_retry(uv_timer_t *t)
 {
 	bans_load(t->data);
@@ -140,6 +145,8 @@ static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, siz
 		read_row(acc, &rows[i], now);
 	acc->bans.unreadable = false;
 	acc->bans.known = true;
+	if (store_is_shared(acc->store))
+		follow_later(acc, n);
 	acc->observer->loaded(acc->observer->ctx);
 	for (size_t i = 0; i < most; i++) {
 		struct ban *b = ban_find(acc, rows[i].key);
@@ -212,6 +219,7 @@ void bans_init(struct accounting *acc)
 	list_init(&acc->bans.recent);
 	writebehind_init(&acc->bans.changes, &write_ops, acc);
 	timers_add(acc->timers, &acc->bans.load_retry, acc);
+	timers_add(acc->timers, &acc->bans.follow, acc);
 }
 
 /* ---- beginning and ending ---- */
@@ -221,6 +229,7 @@ static void take_out(struct accounting *acc, struct ban *b)
 	hashtable_remove(&acc->bans.table, &b->in_table);
 	list_remove(&b->in_recent);
 	acc->bans.strangers -= !is_breaker(b);
+	acc->bans.removed_n++;
 }
 
 static void forget(struct accounting *acc, struct ban *b)
@@ -288,6 +297,79 @@ void bans_collect(struct accounting *acc, uint64_t now)
 			ban_free(b);
 		}
 	}
+}
+
+/* ---- what other nodes have changed ---- */
+
+static void follow_row(struct accounting *acc, const struct ban_row *row, uint64_t now)
+{
+	struct bans *all = &acc->bans;
+	struct ban *b = ban_find(acc, row->key);
+	uint64_t length_ms = row->length_ms ? row->length_ms : LONGEST_MS, last = now + length_ms;
+
+	if (row->level == 0 || row->until + BAN_REMEMBERED_MS <= now)
+		return;
+	if (!b) {
+		if (all->removed_n != all->round_removed_n || all->strangers >= STRANGERS_MAX)
+			return; /* perhaps it was removed here; the next round knows */
+		b = get(acc, row->key);
+		if (!is_breaker(b))
+			list_append(&all->recent, &b->in_recent);
+	} else if (!list_empty(&b->in_dirty) || b->changed > all->round_changes_n) {
+		return;
+	}
+	b->read_in = all->round;
+	b->level = row->level;
+	b->length_ms = length_ms;
+	b->until = row->until;
+	if (!is_breaker(b) && row->until > last && row->until - last <= CLOCKS_MS)
+		b->until = last; /* that node's clock is ahead */
+	if (!str_eq(str_of(b->reason), row->reason)) {
+		free(b->reason);
+		b->reason = str_dup(row->reason);
+	}
+}
+
+static void on_bans_again(void *ctx, struct verdict v, const struct ban_row *rows, size_t n)
+{
+	struct accounting *acc = ctx;
+	struct bans *all = &acc->bans;
+	uint64_t now = clock_now_ms();
+
+	if (!accounting_may_store(acc))
+		return;
+	for (size_t i = 0; v.class == OK && i < n; i++)
+		follow_row(acc, &rows[i], now);
+	HASHTABLE_EACH_OF (struct ban, b, &all->table, in_table) {
+		if (v.class != OK || b->read_in == all->round || !list_empty(&b->in_dirty) || b->changed > all->round_changes_n)
+			continue;
+		take_out(acc, b);
+		ban_free(b);
+	}
+	if (store_is_shared(acc->store))
+		follow_later(acc, n);
+}
+
+void bans_follow(struct accounting *acc)
+{
+	struct bans *all = &acc->bans;
+
+	if (!accounting_may_store(acc))
+		return;
+	all->round++;
+	all->round_changes_n = all->changes_n;
+	all->round_removed_n = all->removed_n;
+	store_bans(acc->store, on_bans_again, acc);
+}
+
+static void on_follow(uv_timer_t *t)
+{
+	bans_follow(t->data);
+}
+
+static void follow_later(struct accounting *acc, size_t bans_n)
+{
+	uv_timer_start(&acc->bans.follow, on_follow, FOLLOW_MS + bans_n / 10, 0);
 }
 
 /* ---- figures ---- */

@@ -21,6 +21,8 @@ struct ban {
 	uint64_t level, until;
 	uint64_t length_ms; /* the length of the ban that ends at `until` */
 	bool forgotten;
+	uint64_t changed; /* bans.changes_n when this node changed it last */
+	uint64_t read_in; /* the round of bans_follow() that has read it */
 };
 
 struct bans {
@@ -30,6 +32,9 @@ struct bans {
 	size_t strangers;
 	bool known, unreadable;
 	uv_timer_t load_retry;
+	/* Following other nodes: what this node has changed and removed so far, and had when the last round began to read. */
+	uv_timer_t follow;
+	uint64_t changes_n, removed_n, round, round_changes_n, round_removed_n;
 	/* A tripped breaker was read from the store; breaker.c registers itself here. */
 	void (*resume_breaker)(struct accounting *acc, const struct ban *b);
 };
@@ -37,6 +42,11 @@ struct bans {
 void bans_init(struct accounting *acc);
 void bans_fini(struct accounting *acc);
 void bans_load(struct accounting *acc);
+
+/* Read the bans of all nodes: those that were made elsewhere are in force here too, and those that were lifted elsewhere end. What
+ * this node has changed since, or has not written, stays. Where several nodes share the store this is repeated each second (a
+ * little later when there are thousands). */
+void bans_follow(struct accounting *acc);
 
 /* The ban with this key, also one that is over; NULL when there is none. */
 struct ban *ban_find(struct accounting *acc, struct str key);

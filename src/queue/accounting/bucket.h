@@ -81,8 +81,8 @@ void bucket_forget(struct accounting *acc, struct bucket *b);
 void bucket_charge(struct bucket *b, struct rate rate, uint64_t amount, uint64_t now);
 void bucket_return(struct bucket *b, struct rate rate, uint64_t amount, uint64_t now);
 
-/* The row of the bucket, and nothing is owed any more; its texts are copies in the arena. A bucket with a rate is a charge of what
- * was owed, so that several nodes do not undo each other's charges. */
+/* The row of the bucket, and nothing is owed any more; its texts are copies in the arena. That of a rate is a charge of what was
+ * owed, so that several nodes do not undo each other's charges. */
 struct bucket_row bucket_row_of(struct arena *a, struct bucket *b);
 
 /* What the bucket is in a database that other nodes charge too; 0: not told. What this node has charged and not written stays. */
