@@ -55,8 +55,8 @@ struct db {
 	size_t changes;     /* of the last db_run() that was answered */
 	db_notice_fn on_notice;
 	void *ctx;
-	/* Is given what is to be run within a transaction, and at its end STATEMENT_COUNT. True: it keeps the statement, which then
-	 * counts as having changed one row. NULL: all are run at once. */
+	/* Is given what is to be run within a transaction, and at its end STATEMENT_COUNT. True: it keeps the statement, which
+	 * then counts as having changed one row. NULL: all are run at once. */
 	bool (*collect)(struct db *db, enum statement statement, const struct db_value *values, size_t n);
 	bool collected;                           /* the last statement */
 	bool prepared[STATEMENT_COUNT];           /* or its preparation is on its way */

@@ -29,8 +29,9 @@ static const struct {
 	[GATHER_BUCKETS] = { Q_buckets_put, "ttii" },
 };
 
-/* What a statement has to do with rows that are gathered. SEES: it can see them, so they are sent first. OF_MESSAGE: only those of
- * the message that is its first parameter. BLIND: none of them, or what it does about lanes is corrected when they are woken. */
+/* What a statement has to do with rows that are gathered. SEES, which is also each statement that the table has not: it can see
+ * them, so they are sent first. OF_MESSAGE: only those of the message that is its first parameter. BLIND: none of them, or what
+ * it does about lanes is corrected when they are woken. */
 enum role { SEES, ROW, LOCKS_LANE, LOWERS_LANE, OF_MESSAGE, BLIND };
 
 static const struct {

@@ -1,5 +1,5 @@
-/* gather.h - what accepts write is gathered, and sent as one statement for each table: many rows in arrays, and no answer is waited
- * for. The operations know nothing of it: they run one statement for each row (rows/accept.c), and db.c gives them to
+/* gather.h - what accepts write is gathered, and sent as one statement for each table: many rows in arrays, and no answer is
+ * waited for. The operations know nothing of it: they run one statement for each row (rows/accept.c), and db.c gives them to
  * gather_collect(). A message whose id is stored already breaks such a transaction; the store then repeats each operation alone,
  * carefully: nothing is gathered, and message_add says whether the id was new. */
 #ifndef POSTGRESQL_GATHER_H
