@@ -112,27 +112,6 @@ static struct engine *open_engine(struct engine_host *host, struct arena *a, str
 	return NULL;
 }
 
-/* One try. Rows that this node has taken, and does not know of, are given back later (see idle()). */
-static bool reopen(struct engine *e)
-{
-	struct postgresql *p = postgresql_of(e);
-	struct arena a = { 0 };
-	struct verdict v;
-
-	db_close(&e->db);
-	p->shards_set = 0; /* the setting was that connection's */
-	p->why[0] = 0;
-	v = connect_server(p, &a);
-	if (v.class == OK && node_is_lost(&p->node))
-		v = join(p, &a);
-	if (v.class == OK && db_error(&e->db) == DB_WELL)
-		read_counters(e);
-	if (db_error(&e->db) == DB_WELL && v.class != OK)
-		db_fail(&e->db, DB_AWAY, "this node is not a member");
-	arena_fini(&a);
-	return db_error(&e->db) == DB_WELL;
-}
-
 /* ---- transactions ---- */
 
 static bool begin(struct engine *e)
@@ -185,6 +164,29 @@ static void rollback(struct engine *e)
 	gather_forget(&postgresql_of(e)->gather);
 	postgresql_of(e)->gather.careful = true; /* what failed is repeated */
 	taken_rollback(&postgresql_of(e)->taken);
+}
+
+/* One try. Rows that this node has taken, and does not know of, are given back later (see idle()). */
+static bool reopen(struct engine *e)
+{
+	struct postgresql *p = postgresql_of(e);
+	struct arena a = { 0 };
+	struct verdict v;
+
+	db_close(&e->db);
+	p->shards_set = 0; /* the setting was that connection's */
+	p->why[0] = 0;
+	v = connect_server(p, &a);
+	if (v.class == OK && node_is_lost(&p->node))
+		v = join(p, &a);
+	if (v.class == OK && db_error(&e->db) == DB_WELL)
+		read_counters(e);
+	if (db_error(&e->db) == DB_WELL && v.class != OK)
+		db_fail(&e->db, DB_AWAY, "this node is not a member");
+	if (db_error(&e->db) == DB_WELL && !(begin(e) && db_commit(&e->db))) /* it only reads, or is no member again */
+		rollback(e);
+	arena_fini(&a);
+	return db_error(&e->db) == DB_WELL;
 }
 
 /* Takes are among the reads. They are durable before their deliveries begin. Statements for lanes look at posthouse.shards. */

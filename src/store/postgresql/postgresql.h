@@ -13,7 +13,8 @@
 struct taken_recipient {
 	struct hashtable_item node; /* by message */
 	uint64_t n, take_no;
-	bool ended, added; /* by the open transaction */
+	bool ended, added;    /* by the open transaction */
+	uint64_t take_before; /* it: what is valid again when it is rolled back; 0: nothing */
 	struct taken_recipient *next_ended, *next_added;
 };
 struct taken {

@@ -1,4 +1,4 @@
-/* taken.c - which recipients this node has taken. A row that memory does not know is of a take whose answer was lost. */
+/* taken.c - which recipients this node has taken. A take without a row in memory was committed, and its answer was lost. */
 #include "postgresql.h"
 
 #include "posthouse/clock.h"
@@ -29,15 +29,16 @@ void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no)
 		r->n = n;
 		hashtable_add(&t->by_message, &r->node, id);
 	}
+	if (!r->added) {
+		r->added = true;
+		r->take_before = r->take_no;
+		r->next_added = t->added;
+		t->added = r;
+	}
 	r->take_no = take_no;
-	if (r->added)
-		return;
-	r->added = true;
-	r->next_added = t->added;
-	t->added = r;
 }
 
-static void forget(struct taken *t, struct taken_recipient *r)
+static void drop(struct taken *t, struct taken_recipient *r)
 {
 	hashtable_remove(&t->by_message, &r->node);
 	free(r);
@@ -45,25 +46,33 @@ static void forget(struct taken *t, struct taken_recipient *r)
 
 void taken_commit(struct taken *t)
 {
-	for (; t->added; t->added = t->added->next_added)
-		t->added->added = false;
-	while (t->ended) {
-		struct taken_recipient *r = t->ended;
+	struct taken_recipient *r;
 
+	while ((r = t->added)) {
+		t->added = r->next_added;
+		r->added = false;
+	}
+	while ((r = t->ended)) {
 		t->ended = r->next_ended;
-		forget(t, r);
+		drop(t, r);
 	}
 }
 
+/* A take whose answer was lost is not known then: see taken_reconcile(). */
 void taken_rollback(struct taken *t)
 {
-	for (; t->ended; t->ended = t->ended->next_ended)
-		t->ended->ended = false;
-	while (t->added) {
-		struct taken_recipient *r = t->added;
+	struct taken_recipient *r;
 
+	while ((r = t->ended)) {
+		t->ended = r->next_ended;
+		r->ended = false;
+	}
+	while ((r = t->added)) {
 		t->added = r->next_added;
-		forget(t, r);
+		r->added = false;
+		r->take_no = r->take_before;
+		if (r->take_no == 0)
+			drop(t, r);
 	}
 }
 
