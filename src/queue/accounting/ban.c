@@ -12,7 +12,7 @@
 #define RETRY_MS      2000
 #define FOLLOW_MS     1000
 #define CLOCKS_MS     (2 * MINUTE_MS) /* so much the clocks of two nodes differ at most */
-#define LONGEST_MS    DAY_MS /* of rows that an older version wrote, without a length */
+#define LONGEST_MS    DAY_MS          /* of rows that an older version wrote, without a length */
 
 static void ban_free(struct ban *b)
 {

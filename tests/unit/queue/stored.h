@@ -61,7 +61,7 @@ unsigned store_leases(void);                           /* of lanes and of siblin
 void store_refuse(enum request_kind kind, unsigned n); /* the next `n`: 451, and nothing is written */
 /* Another node has charged each bucket up to this state (0: there is no other); the next `n` accepts are over because of that. */
 void store_share(uint64_t state_us, unsigned n);
-void store_hold(enum request_kind kind);               /* the writer's thread waits in the next one until store_go_on() */
+void store_hold(enum request_kind kind); /* the writer's thread waits in the next one until store_go_on() */
 void store_go_on(void);
 
 /* For the next start: the store is one that several nodes share, and this process is the node of store_be_node(). The others are

@@ -360,12 +360,18 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(two_nodes_make_the_tables_once), CASE(the_key_is_random),
-		CASE(half_a_schema_is_undone),        CASE(versions_that_do_not_fit),
-		CASE(each_day_has_its_partitions),    CASE(a_partition_that_is_rolled_back_is_made_again),
-		CASE(two_nodes_add_the_same_days),    CASE(partitions_are_added_while_the_tables_are_read),
-		CASE(days_with_open_messages_stay),   CASE(every_statement_is_planned_by_index),
-		CASE(days_with_messages_that_were_finished_late_stay),   CASE(every_statement_is_planned_by_index),
+		CASE(two_nodes_make_the_tables_once),
+		CASE(the_key_is_random),
+		CASE(half_a_schema_is_undone),
+		CASE(versions_that_do_not_fit),
+		CASE(each_day_has_its_partitions),
+		CASE(a_partition_that_is_rolled_back_is_made_again),
+		CASE(two_nodes_add_the_same_days),
+		CASE(partitions_are_added_while_the_tables_are_read),
+		CASE(days_with_open_messages_stay),
+		CASE(every_statement_is_planned_by_index),
+		CASE(days_with_messages_that_were_finished_late_stay),
+		CASE(every_statement_is_planned_by_index),
 	};
 
 	if (!cluster_start())
