@@ -263,8 +263,8 @@ struct recipient_row {
 	struct str via; /* see store_reroute(); "" */
 	unsigned notify;
 	enum recipient_state state;
-	bool leased;
-	uint64_t due_at, attempts, last_at;
+	bool leased;                              /* by this process */
+	uint64_t due_at, attempts, last_at, node; /* node: that delivers it now, of several; else 0 */
 	struct verdict verdict;
 };
 struct event_row {

@@ -42,14 +42,15 @@ void find_print_json(const struct rec_found_row *r)
 	remote_parts(r->remote, &host, &address);
 	json_print_document(
 		"recipient",
-		json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "id",
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I}", "id",
 			  id_format(r->id, id), "at", json_time(r->received_at), "login", json_text(r->login), "device",
 			  json_text(r->device), "sender", json_text(r->sender), "recipient", json_text(r->recipient), "subject",
 			  json_text(r->subject), "message_id", json_text(r->message_id), "size", (json_int_t)r->size, "state",
 			  fate_name(fate), "class", trouble_name(meaning_trouble(r->meaning)), "enhanced",
 			  json_text(r->verdict.enhanced), "reply", json_text(reply_words(&a, r->verdict)), "host",
 			  json_text(host), "address", json_text(address), "tls", json_text(r->tls), "attempts",
-			  (json_int_t)r->attempts, "next_at", json_time(fate == FATE_WAITING ? r->due_at : 0)));
+			  (json_int_t)r->attempts, "next_at", json_time(fate == FATE_WAITING ? r->due_at : 0), "node",
+			  (json_int_t)r->node));
 	arena_fini(&a);
 }
 
@@ -149,6 +150,8 @@ static struct str result_words(struct arena *a, const struct rec_found_row *r, u
 	case FATE_REMOVED: return S("removed");
 	default: break;
 	}
+	if (r->node != 0)
+		return arena_printf(a, "in flight on node %llu", (unsigned long long)r->node);
 	if (r->due_at <= now)
 		return attempts ? arena_printf(a, "waits, %llu attempt%s, due now", attempts, s) : S("waits, not tried so far");
 	due = next_time(a, r->due_at, now);

@@ -109,18 +109,21 @@ int queue_list(struct session *s, const struct selection *which, bool json)
 /* ---- show ---- */
 static json_t *recipient_json(const struct rec_recipient_row *r)
 {
-	return json_pack("{s:I, s:o, s:s, s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)r->n, "address",
+	return json_pack("{s:I, s:o, s:s, s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "n", (json_int_t)r->n, "address",
 			 json_text(r->address), "state", recipient_state_name((unsigned)r->state), "due_at", json_time(r->due_at),
 			 "attempts", (json_int_t)r->attempts, "last_at", json_time(r->last_at), "code", r->verdict.code,
 			 "enhanced", json_text(r->verdict.enhanced), "text", json_text(r->verdict.text), "remote",
-			 json_text(r->remote), "route", json_text(r->route), "via", json_text(r->via));
+			 json_text(r->remote), "route", json_text(r->route), "via", json_text(r->via), "node",
+			 (json_int_t)r->node);
 }
 
 static void print_recipient(struct arena *a, const struct rec_recipient_row *r)
 {
 	printf("  %-40.*s %s, %llu attempts", STR_ARG(utf8_shown(a, r->address)), recipient_state_name((unsigned)r->state),
 	       (unsigned long long)r->attempts);
-	if (r->state == RCPT_WAITING)
+	if (r->node != 0)
+		printf(", in flight on node %llu", (unsigned long long)r->node);
+	else if (r->state == RCPT_WAITING)
 		printf(", due %.*s", STR_ARG(time_text(a, r->due_at)));
 	if (r->via.n && (r->state == RCPT_WAITING || r->state == RCPT_HELD))
 		printf(", rerouted by %.*s", STR_ARG(utf8_shown(a, r->via)));

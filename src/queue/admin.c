@@ -272,7 +272,7 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 		struct verdict last = rows[i].verdict;
 
 		last.text = admin_cut(last.text);
-		if (rows[i].state == RCPT_WAITING && !rows[i].leased && last.text.n == 0)
+		if (rows[i].state == RCPT_WAITING && !rows[i].leased && rows[i].node == 0 && last.text.n == 0)
 			last.text = waiting_words(c, m, &rows[i]);
 		list[i] = (struct rec_recipient_row){
 			.n = rows[i].n,
@@ -285,6 +285,7 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 			.remote = admin_cut(rows[i].remote),
 			.route = admin_cut(rows[i].route),
 			.via = admin_cut(rows[i].via),
+			.node = rows[i].node,
 		};
 		bytes += 192 + list[i].address.n + last.text.n + last.enhanced.n + list[i].remote.n + list[i].route.n;
 	}

@@ -36,7 +36,8 @@ static struct rec_found_row found_row(const struct found_recipient *f)
 				       .remote = admin_cut(r->remote),
 				       .route = admin_cut(r->route),
 				       .tls = admin_cut(f->tls),
-				       .origin = admin_cut(f->origin) };
+				       .origin = admin_cut(f->origin),
+				       .node = r->node };
 }
 
 static size_t row_bytes(const struct rec_found_row *r)

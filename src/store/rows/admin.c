@@ -56,7 +56,8 @@ struct recipient_row read_recipient_row(struct engine *e, struct arena *a, struc
 				       .verdict = stored_verdict(a, q, 8),
 				       .orcpt = db_keep(a, q, 12),
 				       .notify = (unsigned)db_u64(q, 13),
-				       .via = db_keep(a, q, 14) };
+				       .via = db_keep(a, q, 14),
+				       .node = db_u64(q, 15) };
 }
 
 /* Does a row of select_open, select_login or select_id fit the selector? */

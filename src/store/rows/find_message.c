@@ -60,8 +60,8 @@ bool find_in_message(struct finding *f, uint64_t id)
 		if (!state_fits(f, db_u64(q, 4)) || !recipient_fits(&f->m, &f->scratch, db_str(q, 1), db_str(q, 12)))
 			continue;
 		found.recipient = read_recipient_row(f->e, f->arena, q, id);
-		found.tls = db_keep(f->arena, q, 15);
-		found.meaning = db_u64(q, 16);
+		found.tls = db_keep(f->arena, q, 16);
+		found.meaning = db_u64(q, 17);
 		f->rows[f->n++] = found;
 	}
 	f->at.n = 0;

@@ -88,11 +88,10 @@ static void run_watched(struct engine *e, struct request *r)
 /* ---- one of several nodes ---- */
 
 atomic_bool store_has_nodes;
-atomic_uint store_node_looks;
+atomic_uint store_node_looks, store_ordered;
 static struct store_node this_node;
 static struct store_node_row node_rows[4];
 static size_t node_rows_n;
-static atomic_uint ordered = ATOMIC_VAR_INIT(0);
 
 void store_be_node(const struct store_node *node)
 {
@@ -107,11 +106,6 @@ void store_set_nodes(const struct store_node_row *rows, size_t n)
 	memcpy(node_rows, rows, n * sizeof *rows);
 	node_rows_n = n;
 	pthread_mutex_unlock(&lock);
-}
-
-unsigned store_ordered(void)
-{
-	return ordered;
 }
 
 static void tell_node(const struct engine *e, struct store_node *node_out)
@@ -136,16 +130,9 @@ static void run_nodes_of_test(struct engine *e, struct request *r)
 
 static void run_order_of_test(struct engine *e, struct request *r)
 {
-	ordered = (unsigned)(r->max * 100 + r->cursor);
+	store_ordered = (unsigned)(r->max * 100 + r->cursor);
 	if (r->cursor > node_rows_n)
 		r->verdict = perm(550, S("5.3.5"), S("there is no such node"));
-}
-
-static void play_nodes(struct store_engine *engine)
-{
-	engine->node = tell_node;
-	engine->run[REQUEST_NODES] = run_nodes_of_test;
-	engine->run[REQUEST_NODE_ORDER] = run_order_of_test;
 }
 
 /* As on a disk without room. */
@@ -205,8 +192,11 @@ void test_store_begin(struct config *c)
 		runs[i] = 0;
 	}
 	watched.open = open_watched;
-	if (store_has_nodes)
-		play_nodes(&watched);
+	if (store_has_nodes) {
+		watched.node = tell_node;
+		watched.run[REQUEST_NODES] = run_nodes_of_test;
+		watched.run[REQUEST_NODE_ORDER] = run_order_of_test;
+	}
 	c->store.engine = store_has_nodes ? ENGINE_POSTGRESQL : ENGINE_SQLITE;
 	queue_use_engine(&watched, c->store.engine);
 	if (!dir[0])

@@ -70,7 +70,7 @@ extern atomic_bool store_has_nodes;
 extern atomic_uint store_node_looks; /* how often the role has looked */
 void store_be_node(const struct store_node *node);
 void store_set_nodes(const struct store_node_row *rows, size_t n);
-unsigned store_ordered(void);
+extern atomic_uint store_ordered; /* the last order; 0: none */
 
 /* Was the last message that is accepted one whose recipients are remembered? */
 extern atomic_bool store_remembers;

@@ -252,9 +252,9 @@ static void test_order(void **state)
 	order(h, STORE_NODE_DRAIN, 0);
 	assert_int_equal(h->answer.class, OK);
 	assert_int_equal(ordered_number, 2); /* this one */
-	assert_int_equal(store_ordered(), STORE_NODE_DRAIN * 100 + 2);
+	assert_int_equal(store_ordered, STORE_NODE_DRAIN * 100 + 2);
 	order(h, STORE_NODE_REMOVE, 3);
-	assert_int_equal(store_ordered(), STORE_NODE_REMOVE * 100 + 3);
+	assert_int_equal(store_ordered, STORE_NODE_REMOVE * 100 + 3);
 	order(h, STORE_NODE_RESUME, 4);
 	assert_int_equal(h->answer.code, 550);
 	order(h, STORE_NODE_REMOVE + 1, 1);

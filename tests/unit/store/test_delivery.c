@@ -1,4 +1,5 @@
 /* test_delivery.c - lanes and leases, what becomes of recipients. */
+#include "engine_under_test.h"
 #include "fixture.h"
 
 static const struct due_message *due(struct answer a, size_t i)
@@ -97,6 +98,8 @@ static void leases_are_given_once(void **state)
 	assert_str(due(a, 0)->prefix, "Received: x\r\n");
 	assert_true(shown(f, 100, 0)->leased);
 	assert_false(shown(f, 100, 2)->leased);
+	assert_int_equal(shown(f, 100, 0)->node != 0, engine_under_test->node != NULL);
+	assert_int_equal(shown(f, 100, 2)->node, 0);
 	a = lease_now(f, lane, NOW, 5);
 	assert_int_equal(a.n, 1);
 	assert_int_equal(due(a, 0)->id, 101);
