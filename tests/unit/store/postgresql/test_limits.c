@@ -25,13 +25,6 @@ static int setup(void **state)
 	return failed;
 }
 
-static int teardown(void **state)
-{
-	(void)remove_tree(other.dir);
-	arena_fini(&other.arena);
-	return fixture_teardown(state);
-}
-
 /* ---- the second store, on the loop of the first ---- */
 
 static void on_opened(void *ctx, struct verdict v)
@@ -47,6 +40,7 @@ static struct store *open_second(struct fixture *f)
 
 	while (!open)
 		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	other.st = st;
 	return st;
 }
 
@@ -56,6 +50,16 @@ static void close_second(struct fixture *f, struct store *st)
 
 	store_close(st, on_done, &a);
 	answer_wait(f, &a);
+	other.st = NULL;
+}
+
+static int teardown(void **state)
+{
+	if (other.st) /* the test has failed */
+		close_second(*state, other.st);
+	(void)remove_tree(other.dir);
+	arena_fini(&other.arena);
+	return fixture_teardown(state);
 }
 
 /* ---- accepts with charges ---- */
