@@ -450,8 +450,11 @@ class Client(smtplib.SMTP):
 
     def submit(self, sender, to, message):
         code, text = self.mail(sender)
-        if code != 250:
+        if code == 421:  # the server closes
+            self.close()
+        elif code != 250:
             self.rset()
+        if code != 250:
             raise smtplib.SMTPSenderRefused(code, text, sender)
         for address in to:
             code, text = self.rcpt(address)

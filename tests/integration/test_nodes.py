@@ -12,3 +12,94 @@ def test_any_node_delivers():
     assert {node_of(id) for id in ids} == {1, 2} and load.refused == []
     for relay, number in zip(bed.relays, (1, 2)):
         assert {node_of(id) for id in bed.delivered_by(relay)} == {1, 2}, number
+
+
+def load_with_mail_in_flight(bed):
+    """The next hop has messages of the last node, and has not answered: gate.set() makes it answer."""
+    load = Load(bed.relays)
+    load.wait(30)
+    bed.sink.gate.clear()
+    load.wait(30)
+    wait_for(lambda: any(number_of(id) in bed.flying(len(bed.relays)) for id in bed.sink.counts()), "messages at the next hop without an answer")
+    return load
+
+
+def kill_with_mail_in_flight(bed):
+    """Load over all nodes, deliveries under way on the last one, which is killed. Gives the load and what was in flight there."""
+    load = load_with_mail_in_flight(bed)
+    bed.relays[-1].kill_all()
+    flying = bed.flying(len(bed.relays))
+    bed.sink.gate.set()
+    return load, flying
+
+
+def test_killed_node():
+    """The others go on with its mail; what it had in flight comes later, as nobody knows what became of it."""
+    bed = Bed(3)
+    load, flying = kill_with_mail_in_flight(bed)
+    assert flying
+    bed.wait_state(3, "dead")
+    assert "event=node.dead" in "".join(relay.log_text() for relay in bed.relays[:2])
+    bed.wait_balanced(2)
+    load.wait(20)
+    ids = load.stop()
+    wait_for(lambda: bed.database.sql("SELECT count(*) FROM taken") == "0", "the dead node's mail given back")
+    rows = [row.split("|") for row in bed.database.sql("SELECT message, tried, due_at, take_no FROM due").split()]
+    later = {int(row[0]): int(row[2]) / 1000 - time.time() for row in rows if int(row[0]) in flying}
+    assert later.keys() == flying.keys() and all(DUE - LIMIT < seconds <= DUE for seconds in later.values()), (flying, later)
+    assert all(row[1] == "t" and int(row[3]) == flying[int(row[0])] for row in rows if int(row[0]) in flying), (flying, rows)
+    wait_for(lambda: int(bed.database.sql("SELECT count(*) FROM due")) == len(flying), "all else delivered")
+    twice = bed.check(ids, retry=True)
+    assert twice and {number_of(id) for id in twice} <= flying.keys()
+
+
+def test_killed_node_is_restarted():
+    """With its own state_dir nobody has to guess: its mail is due at once, and it has the same number."""
+    bed = Bed(2)
+    load, flying = kill_with_mail_in_flight(bed)
+    before = bed.nodes()[2]
+    bed.relays[1].start()
+    assert before == ("up", 1) and bed.nodes()[2] == ("up", 2), bed.nodes()
+    ids = load.stop()
+    twice = bed.check(ids, flying=flying)
+    assert twice and {number_of(id) for id in twice} <= flying.keys()
+
+
+def test_frozen_node():
+    """It comes back when others have gone on: what the next hop has answered meanwhile it tells, and so nothing is delivered twice."""
+    bed = Bed(2)
+    load = load_with_mail_in_flight(bed)
+    frozen = Frozen([bed.relays[1].process.pid, *bed.relays[1].pids()])
+    flying = bed.flying(2)
+    bed.sink.gate.set()
+    bed.wait_state(2, "dead")
+    wait_for(lambda: bed.database.sql("SELECT count(*) FROM taken WHERE node = 2") == "0", "given back")
+    bed.wait_balanced(1)
+    load.wait(20)
+    frozen.go_on()
+    bed.wait_state(2, "up")
+    bed.wait_balanced(2)
+    assert bed.nodes()[2] == ("up", 3)
+    bed.relays[1].wait_log("event=node.lost")
+    load.wait(20)
+    ids = load.stop()
+    assert flying and bed.check(ids) == {}
+    unknown = [id for id, names in bed.events_of(ids).items() if "delivery.unknown" in names]
+    assert {number_of(id) for id in unknown} <= flying.keys() and len(unknown) > 0, (unknown, flying)
+
+
+def test_database_restarts():
+    """Clients are refused while it is away, and all goes on when it is back: after a restart, and after a crash."""
+    bed = Bed(2)
+    load = Load(bed.relays)
+    for mode in ["fast", "immediate"]:
+        load.wait(30)
+        refused = len(load.refused)
+        bed.database.stop(mode)
+        wait_for(lambda: 451 in [code for _, code, _ in load.refused[refused:]], lambda: f"451: {load.refused[refused:]}")
+        bed.database.start()
+    load.wait(30)
+    ids = load.stop()
+    assert {code for _, code, _ in load.refused} == {451}, load.refused
+    assert bed.check(ids) == {}
+    assert bed.nodes() == {1: ("up", 1), 2: ("up", 1)}
