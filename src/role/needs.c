@@ -8,7 +8,7 @@ static bool uses_database(enum role_id role, const struct config *c)
 	return role_facts[role].reaches & AT_DATABASE && c->store.engine == ENGINE_POSTGRESQL;
 }
 
-bool is_socket(struct str host)
+static bool is_socket(struct str host)
 {
 	return str_starts(host, S("/"));
 }

@@ -13,6 +13,5 @@ unsigned role_can(enum role_id role, const struct config *c);
 unsigned role_reaches(enum role_id role, const struct config *c);
 
 /* Is the host the directory of a Unix socket? */
-bool is_socket(struct str host);
 
 #endif

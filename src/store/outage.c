@@ -47,3 +47,29 @@ bool outage_wait(struct writer *w, uint64_t until_ms)
 		pause_a_little(w->st);
 	}
 }
+
+/* Until when an operation waits for a database that is away: what a client waits for at its end of data, which is an accept and
+ * what intake reads before it. A result is tried again later, an administrator can repeat. */
+uint64_t outage_patience(const struct writer *w, const struct op *op)
+{
+	bool waits = op->kind->rank == RANK_ACCEPT || op->request.patient;
+
+	return waits ? op->issued_at_ms + w->host.database->patience_ms : 0;
+}
+
+uint64_t outage_split(struct writer *w, struct list *ops, struct list *impatient)
+{
+	uint64_t until = UINT64_MAX, now = clock_mono_ms();
+
+	LIST_EACH (i, ops) {
+		uint64_t patience = outage_patience(w, CONTAINER_OF(i, struct op, link));
+
+		if (patience <= now) {
+			list_remove(i);
+			list_append(impatient, i);
+		} else if (patience < until) {
+			until = patience;
+		}
+	}
+	return until;
+}

@@ -186,15 +186,6 @@ static bool recover_from_error(struct writer *w)
 	return !w->host.failed;
 }
 
-/* Until when an operation waits for a database that is away: what a client waits for at its end of data, which is an accept and
- * what intake reads before it. A result is tried again later, an administrator can repeat. */
-static uint64_t patience_of(const struct writer *w, const struct op *op)
-{
-	bool waits = op->kind->rank == RANK_ACCEPT || op->request.patient;
-
-	return waits ? op->issued_at_ms + w->host.database->patience_ms : 0;
-}
-
 /* One operation in a transaction of its own; its verdict tells. False: it found no room, or no database. */
 static bool run_alone(struct writer *w, struct op *op)
 {
@@ -214,7 +205,7 @@ static bool run_alone(struct writer *w, struct op *op)
 			w->engine->forget_error(w->e);
 		else if (error != ENGINE_AWAY)
 			break;
-		else if (!outage_wait(w, patience_of(w, op))) {
+		else if (!outage_wait(w, outage_patience(w, op))) {
 			op->request.verdict = store_away;
 			return false;
 		}
@@ -328,25 +319,15 @@ static enum engine_error try_reads(struct writer *w)
 /* The database is away. Reads with patience wait for it, the others are answered. False: none is left to repeat. */
 static bool await_reads(struct writer *w)
 {
-	struct list patient;
-	uint64_t until, now;
+	struct list *reads = &w->batch[RANK_READ], impatient;
 
 	for (;;) {
-		list_init(&patient);
-		until = UINT64_MAX;
-		now = clock_mono_ms();
-		LIST_EACH (i, &w->batch[RANK_READ]) {
-			uint64_t patience = patience_of(w, CONTAINER_OF(i, struct op, link));
+		uint64_t until;
 
-			if (patience <= now)
-				continue;
-			list_remove(i);
-			list_append(&patient, i);
-			until = patience < until ? patience : until;
-		}
-		publish(w, &w->batch[RANK_READ]);
-		list_move_all(&patient, &w->batch[RANK_READ]);
-		if (list_empty(&w->batch[RANK_READ]))
+		list_init(&impatient);
+		until = outage_split(w, reads, &impatient);
+		publish(w, &impatient);
+		if (list_empty(reads))
 			return false;
 		if (outage_wait(w, until))
 			return true;
@@ -451,6 +432,8 @@ void writer_main(struct writer *w)
 			large_step(w);
 		if (!w->host.failed && !w->presence.lost)
 			w->engine->idle(w->e, idle);
+		if (!w->host.failed && w->engine->error(w->e) == ENGINE_AWAY)
+			(void)outage_wait(w, 0); /* one try; the next round is the next */
 	}
 	if (w->host.failed)
 		return; /* the loop ends the process: nothing of this batch is acknowledged */

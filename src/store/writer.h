@@ -141,6 +141,9 @@ bool transaction_commit(struct writer *w);
 /* outage.c: the database is away. Wait until it can be reached again; false: not until that time (monotonic, ms), or the store is
  * to be closed. There is at least one try. */
 bool outage_wait(struct writer *w, uint64_t until_ms);
+uint64_t outage_patience(const struct writer *w, const struct op *op);
+/* Move the operations that wait no longer; until when the first of the others waits. */
+uint64_t outage_split(struct writer *w, struct list *ops, struct list *impatient);
 
 /* spool.c */
 bool spool_open(struct spool *s, int state_fd);

@@ -43,8 +43,8 @@ void bans_init(struct accounting *acc);
 void bans_fini(struct accounting *acc);
 void bans_load(struct accounting *acc);
 
-/* Read the bans of all nodes: those that were made elsewhere are in force here too, and those that were lifted elsewhere end. What
- * this node has changed since, or has not written, stays. Where several nodes share the store this is repeated each second (a
+/* Read the bans of all nodes: those that were made elsewhere are in force here too, and those that were lifted elsewhere end.
+ * What this node has changed since, or has not written, stays. Where several nodes share the store, this is done each second (a
  * little later when there are thousands). */
 void bans_follow(struct accounting *acc);
 

@@ -78,61 +78,15 @@ static void run_watched(struct engine *e, struct request *r)
 	if (r->kind == REQUEST_ACCEPT && overs > 0) {
 		atomic_fetch_sub(&overs, 1);
 		r->verdict = store_over;
+	} else if (store_has_nodes && r->kind == REQUEST_NODES) {
+		stored_run_nodes(e, r);
+	} else if (store_has_nodes && r->kind == REQUEST_NODE_ORDER) {
+		stored_run_order(e, r);
 	} else {
 		store_engine_sqlite.run[r->kind](e, r);
 	}
 	if (shared_state > 0 && (r->kind == REQUEST_ACCEPT || r->kind == REQUEST_BUCKET_PUT))
 		tell_shared_state(r);
-}
-
-/* ---- one of several nodes ---- */
-
-atomic_bool store_has_nodes;
-atomic_uint store_node_looks, store_ordered;
-static struct store_node this_node;
-static struct store_node_row node_rows[4];
-static size_t node_rows_n;
-
-void store_be_node(const struct store_node *node)
-{
-	pthread_mutex_lock(&lock);
-	this_node = *node;
-	pthread_mutex_unlock(&lock);
-}
-
-void store_set_nodes(const struct store_node_row *rows, size_t n)
-{
-	pthread_mutex_lock(&lock);
-	memcpy(node_rows, rows, n * sizeof *rows);
-	node_rows_n = n;
-	pthread_mutex_unlock(&lock);
-}
-
-static void tell_node(const struct engine *e, struct store_node *node_out)
-{
-	store_node_looks++;
-	pthread_mutex_lock(&lock);
-	*node_out = this_node;
-	pthread_mutex_unlock(&lock);
-}
-
-static void run_nodes_of_test(struct engine *e, struct request *r)
-{
-	struct store_node_row *rows = ARENA_ARRAY(&r->arena, struct store_node_row, sizeof node_rows / sizeof node_rows[0]);
-
-	atomic_fetch_add(&runs[r->kind], 1);
-	pthread_mutex_lock(&lock);
-	memcpy(rows, node_rows, node_rows_n * sizeof *rows);
-	r->out.rows = rows;
-	r->out.n = node_rows_n;
-	pthread_mutex_unlock(&lock);
-}
-
-static void run_order_of_test(struct engine *e, struct request *r)
-{
-	store_ordered = (unsigned)(r->max * 100 + r->cursor);
-	if (r->cursor > node_rows_n)
-		r->verdict = perm(550, S("5.3.5"), S("there is no such node"));
 }
 
 /* As on a disk without room. */
@@ -192,11 +146,8 @@ void test_store_begin(struct config *c)
 		runs[i] = 0;
 	}
 	watched.open = open_watched;
-	if (store_has_nodes) {
-		watched.node = tell_node;
-		watched.run[REQUEST_NODES] = run_nodes_of_test;
-		watched.run[REQUEST_NODE_ORDER] = run_order_of_test;
-	}
+	if (store_has_nodes)
+		watched.node = stored_tell_node;
 	c->store.engine = store_has_nodes ? ENGINE_POSTGRESQL : ENGINE_SQLITE;
 	queue_use_engine(&watched, c->store.engine);
 	if (!dir[0])

@@ -67,6 +67,9 @@ void store_go_on(void);
 /* For the next start: the store is one that several nodes share, and this process is the node of store_be_node(). The others are
  * rows of which only numbers matter; an order is 100 * order + number, and those above the number of rows are refused. */
 extern atomic_bool store_has_nodes;
+void stored_tell_node(const struct engine *e, struct store_node *node_out); /* for stored.c: these three */
+void stored_run_nodes(struct engine *e, struct request *r);
+void stored_run_order(struct engine *e, struct request *r);
 extern atomic_uint store_node_looks; /* how often the role has looked */
 void store_be_node(const struct store_node *node);
 void store_set_nodes(const struct store_node_row *rows, size_t n);
