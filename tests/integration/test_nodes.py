@@ -88,6 +88,21 @@ def test_frozen_node():
     assert {number_of(id) for id in unknown} <= flying.keys() and len(unknown) > 0, (unknown, flying)
 
 
+def test_drained_node():
+    """Its clients go elsewhere, its mail goes to the others, and what was under way there ends well."""
+    bed = Bed(2)
+    load = load_with_mail_in_flight(bed)
+    bed.database.sql("UPDATE node SET state = 'draining' WHERE number = 2")
+    bed.wait_balanced(1)
+    wait_for(lambda: (bed.relays[1], 421) in [(relay, code) for relay, code, _ in load.refused], lambda: f"421: {load.refused[-3:]}")
+    assert bed.flying(2) and bed.state(2) == "draining"
+    bed.sink.gate.set()
+    bed.wait_state(2, "drained")
+    bed.relays[1].wait_log("event=node.drained")
+    load.wait(20)
+    assert bed.check(load.stop()) == {}
+
+
 def test_database_restarts():
     """Clients are refused while it is away, and all goes on when it is back: after a restart, and after a crash."""
     bed = Bed(2)
@@ -103,3 +118,31 @@ def test_database_restarts():
     assert {code for _, code, _ in load.refused} == {451}, load.refused
     assert bed.check(ids) == {}
     assert bed.nodes() == {1: ("up", 1), 2: ("up", 1)}
+
+
+def test_promoted_standby():
+    """The primary dies. Nothing that was acknowledged is lost, and until the operator has decided what is to be waited for nothing is taken."""
+    databases = Databases()
+    store = f'''store = {{ engine = "postgresql"; durability = "standby"; password = "{databases.password}"; node_timeout = "10s";
+connection = "{databases.connection}"; }};'''
+    bed = Bed(2, databases, [store] * 2)
+    load = Load(bed.relays)
+    load.wait(60)
+    databases.run("kill-primary")
+    refused = len(load.refused)
+    wait_for(lambda: len(load.refused) > refused, "refusals")
+    databases.run("promote")
+    for relay in bed.relays:
+        relay.wait_log("event=node.not_durable")
+    for _ in range(2):  # in the first round there can still be answers on their way
+        accepted, refused = len(load.accepted), len(load.refused)
+        wait_for(lambda: {relay.port for relay, code, _ in load.refused[refused:] if code == 451} == {relay.port for relay in bed.relays},
+                 lambda: f"451 at both: {load.refused[refused:]}")
+    assert len(load.accepted) == accepted
+    ids = load.stop()
+    assert {code for _, code, _ in load.refused} == {451}, load.refused
+    for relay in bed.relays:
+        relay.stop()
+        relay.write_config(extra=store.replace('"standby"', '"local"'))
+        relay.start()
+    assert bed.check([*ids, bed.relays[0].submit()]) == {}
