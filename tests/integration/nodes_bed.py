@@ -7,12 +7,19 @@ DUE = 300  # s: so much later is due again what a dead node had in flight
 
 
 class Counting(Sink):
-    """A next hop that counts how often each message comes. While `gate` is shut it has them, and keeps its answers back."""
+    """A next hop that counts how often each message comes. While `gate` is shut it has them, and keeps its answers back; while `early` is
+    shut it keeps those to RCPT back, so that no dot is sent."""
 
     def __init__(self):
-        self.gate, self.waiting = threading.Event(), 0
+        self.gate, self.early, self.waiting = threading.Event(), threading.Event(), 0
         self.gate.set()
+        self.early.set()
         super().__init__()
+
+    async def handle_RCPT(self, *arguments):
+        while not self.early.is_set():
+            await asyncio.sleep(0.02)
+        return await super().handle_RCPT(*arguments)
 
     async def handle_DATA(self, server, session, envelope):
         answer = await super().handle_DATA(server, session, envelope)
@@ -31,6 +38,7 @@ class Counting(Sink):
 
     def end(self, keep=False):
         self.gate.set()
+        self.early.set()
         super().end(keep)
 
 
@@ -65,7 +73,7 @@ class Load:
         while not self.over.wait(self.pause):
             n += 1
             try:
-                client = client or relay.connect(timeout=40)
+                client = client or relay.connect(timeout=60)
                 self.accepted.append(client.submit(f"alice@{DOMAIN}", [f"bob@d{n % 40}.example.net"], simple_message()))
             except smtplib.SMTPResponseException as e:
                 self.refused.append((relay, e.smtp_code, e.smtp_error))
@@ -91,6 +99,44 @@ class Load:
         self.over.set()
         if keep:
             print(f"{len(self.accepted)} accepted, the last refusals: {self.refused[-5:]}")
+
+
+class Cable:
+    """Passes bytes between a node and its database; when it is cut nobody hears of that, bytes just do not arrive any more."""
+
+    def __init__(self, port):
+        self.to, self.port, self.whole = port, free_port(), threading.Event()
+        self.whole.set()
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        end_with_the_test(self)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                one = self.listener.accept()[0]
+                other = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                return
+            for a, b in [(one, other), (other, one)]:
+                threading.Thread(target=self.copy, args=(a, b), daemon=True).start()
+
+    def copy(self, a, b):
+        try:
+            while some := a.recv(65536):
+                self.whole.wait()
+                b.sendall(some)
+        except OSError:
+            pass
+        for end in (a, b):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def end(self, keep=False):
+        self.whole.set()
+        self.listener.close()
 
 
 class Frozen:

@@ -146,3 +146,28 @@ connection = "{databases.connection}"; }};'''
         relay.write_config(extra=store.replace('"standby"', '"local"'))
         relay.start()
     assert bed.check([*ids, bed.relays[0].submit()]) == {}
+
+
+def test_node_without_database():
+    """It cannot know whether it still has its mail: no dot is sent past the horizon, and the other node delivers it."""
+    database = Database()
+    cable = Cable(database.port)
+    near = database.settings(more='node_timeout = "10s";')
+    bed = Bed(2, database, [near, database.settings("127.0.0.1", more='node_timeout = "10s";').replace(str(database.port), str(cable.port))])
+    load = Load(bed.relays)
+    load.wait(30)
+    bed.sink.early.clear()
+    load.wait(30)
+    wait_for(lambda: bed.flying(2), "mail in flight")
+    cable.whole.clear()
+    bed.wait_state(2, "dead")
+    wait_for(lambda: (bed.relays[1], 451) in [(relay, code) for relay, code, _ in load.refused], lambda: f"451: {load.refused[-3:]}")
+    wait_for(lambda: not bed.flying(2), "given back")
+    bed.sink.early.set()
+    bed.relays[1].wait_log("event=delivery.past_horizon")
+    bed.wait_balanced(1)
+    bed.relays[0].retry_until(lambda: database.sql("SELECT count(*) FROM due WHERE tried") == "0", "all delivered by the other")
+    cable.whole.set()
+    bed.wait_state(2, "up")
+    load.wait(20)
+    assert bed.check(load.stop(), retry=True) == {}
