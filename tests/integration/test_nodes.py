@@ -171,3 +171,36 @@ def test_node_without_database():
     bed.wait_state(2, "up")
     load.wait(20)
     assert bed.check(load.stop(), retry=True) == {}
+
+
+def freeze_in_a_transaction(bed, relay, name):
+    """Stop a node while the server has a transaction of its, which waits for its next words. Others hold a lock until it is stopped."""
+    holds = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}' AND xact_start IS NOT NULL AND wait_event_type = "
+    while True:
+        other = start_process(["psql", "-XAtq", "-h", bed.database.directory, "-p", bed.database.port, "-U", "postgres", "-d", "posthouse", "-c",
+                               "SET application_name = 'test'; BEGIN; LOCK TABLE taken IN EXCLUSIVE MODE; SELECT pg_sleep(600)"])
+        wait_for(lambda: bed.database.sql(holds + "'Lock'") != "0", "a transaction that waits for a lock")
+        frozen = Frozen([relay.process.pid, *relay.pids()])
+        bed.database.sql("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'test'")
+        other.end()
+        wait_for(lambda: bed.database.sql(holds + "'Lock'") == "0", "the end of the waiting")
+        if bed.database.sql(holds + "'Client'") != "0":
+            return frozen
+        frozen.go_on()
+
+
+def test_node_frozen_with_locks():
+    """A transaction that nobody goes on with holds the node's row: the others have its connections ended, and then go on."""
+    bed = Bed(2)
+    load = Load(bed.relays)
+    load.wait(30)
+    frozen = freeze_in_a_transaction(bed, bed.relays[1], "posthouse/2/1")
+    bed.wait_state(2, "dead")
+    bed.relays[0].wait_log("event=node.terminated")
+    bed.wait_balanced(1)
+    load.wait(20)
+    frozen.go_on()
+    bed.wait_state(2, "up")
+    assert bed.nodes()[2] == ("up", 3)
+    load.wait(20)
+    assert bed.check(load.stop(), retry=True) == {}
