@@ -162,12 +162,16 @@ class Frozen:
 class Bed:
     """Nodes 1 to n, each with a directory of its own. `database` has sql() and gives the setting `store` as text."""
 
-    def __init__(self, n=2, database=None, stores=None, **more):
+    def __init__(self, n=2, database=None, stores=None, proxy=None, **more):
         self.database, self.sink = database or Database(), Counting()
         self.relays = []
         for i in range(n):
             store = stores[i] if stores else self.store()
-            self.relays.append(Relay(self.sink.port, extra=store, workers=1, **more))
+            self.relays.append(Relay(self.sink.port, extra=store, workers=1, start=False, **more))
+            if proxy:
+                conf = self.relays[i].conf
+                conf.write_text(conf.read_text().replace('tls = "starttls"; }', f'tls = "starttls"; proxy_protocol = [ "{proxy}" ]; }}'))
+            self.relays[i].start()
             assert (self.relays[i].dir / "state/node").exists()
         self.wait_balanced(n)
 
@@ -237,3 +241,29 @@ class Bed:
                 assert "mail.accepted" in [e["event"] for e in relay.events(ids[0])]
         print(f"{len(ids)} messages, {len(twice)} came twice")
         return twice
+
+
+class Balancer:
+    """HAProxy in front of all nodes, which it tells by the PROXY protocol who the client is. Clients connect to it as to a relay."""
+
+    def __init__(self, relays):
+        self.port, self.relay = free_port(), relays[0]
+        conf = pathlib.Path(WORK_DIR()) / "haproxy.cfg"
+        conf.write_text(f"""defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 90s
+  timeout server 90s
+  option redispatch
+listen submission
+  bind 127.0.0.1:{self.port}
+  balance roundrobin
+""" + "".join(f"  server node{i} 127.0.0.1:{relay.port} source 127.0.0.5 send-proxy check check-send-proxy inter 500\n"
+              for i, relay in enumerate(relays)))
+        self.process = start_process(["/usr/sbin/haproxy", "-db", "-f", conf])
+        wait_for(lambda: can_connect(self.port), "HAProxy")
+
+    def connect(self, timeout):
+        client = Client(self.port, self.relay.tls(), False, timeout)
+        client.login(f"alice@{DOMAIN}", PASSWORD)
+        return client
