@@ -66,8 +66,8 @@ void disk_space_check(struct engine_host *host)
 	s->checked_at_ms = now;
 	s->min_free = host->min_free;
 	s->free_bytes = free_bytes(s);
-	s->full =
-		s->free_bytes < host->min_free || host->results_wait || (s->refused_at_ms && now - s->refused_at_ms < REFUSED_MS);
+	s->full = s->free_bytes < host->min_free || host->results_lack_room ||
+		  (s->refused_at_ms && now - s->refused_at_ms < REFUSED_MS);
 	if (!s->full)
 		make_reserve(s, host->min_free);
 	if (s->full && !was_full)

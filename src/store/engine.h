@@ -117,10 +117,17 @@ struct engine_host {
 	struct disk_space space;
 	uint64_t min_free, max_messages;
 	const struct store_database *database;
-	bool results_wait; /* results of deliveries wait for room on the disk: nothing is leased meanwhile */
-	bool failed;       /* the loop is about to end the process: nothing more is done */
-	bool alone;        /* the operation is the only one of its transaction, because that of its batch failed */
+	bool results_wait;      /* results of deliveries could not be stored: nothing is leased meanwhile */
+	bool results_lack_room; /* because there is no room on the disk; else the database is away */
+	bool failed;            /* the loop is about to end the process: nothing more is done */
+	bool alone;             /* the operation is the only one of its transaction, because that of its batch failed */
 };
+
+/* The answer to a lease while results wait. */
+static inline struct verdict why_results_wait(const struct engine_host *host)
+{
+	return host->results_lack_room ? store_full : store_away;
+}
 
 /* Does the loop want the threads to end? */
 bool store_is_stopping(struct store *st);

@@ -73,3 +73,11 @@ uint64_t outage_split(struct writer *w, struct list *ops, struct list *impatient
 	}
 	return until;
 }
+
+void outage_look_at_results(struct writer *w)
+{
+	w->host.results_wait = !list_empty(&w->stalled);
+	w->host.results_lack_room = false;
+	LIST_EACH_OF (const struct op, op, &w->stalled, link)
+		w->host.results_lack_room = w->host.results_lack_room || op->request.verdict.code == store_full.code;
+}

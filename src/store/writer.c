@@ -259,7 +259,7 @@ static void run_writes(struct writer *w)
 	replay(w);
 }
 
-/* Results that wait for room come first; while they wait, later ones queue up behind them and nothing else is changed. */
+/* Results that wait come first; while they wait, later ones queue up behind them and nothing else is changed. */
 static void order_stalled(struct writer *w)
 {
 	struct list *results = &w->batch[RANK_RESULT];
@@ -271,7 +271,7 @@ static void order_stalled(struct writer *w)
 		list_move_all(&w->stalled, results);
 		return;
 	}
-	refuse_all(&w->batch[RANK_ADMIN], store_full);
+	refuse_all(&w->batch[RANK_ADMIN], why_results_wait(&w->host));
 	publish(w, &w->batch[RANK_ADMIN]);
 }
 
@@ -343,7 +343,7 @@ static void run_reads(struct writer *w)
 
 	if (list_empty(&w->batch[RANK_READ]))
 		return;
-	w->host.results_wait = !list_empty(&w->stalled);
+	outage_look_at_results(w);
 	if (w->engine->error(w->e) == ENGINE_AWAY)
 		(void)outage_wait(w, 0); /* no: then each of them meets the same error */
 	do {
@@ -390,7 +390,7 @@ static void run_batch(struct writer *w)
 		refuse_batch(w);
 		return;
 	}
-	w->host.results_wait = waited;
+	outage_look_at_results(w);
 	disk_space_check(&w->host);
 	order_stalled(w);
 	for (enum rank rank = RANK_RESULT; rank < RANK_READ; rank++)
@@ -409,14 +409,15 @@ static void run_batch(struct writer *w)
 		large_hold_missing(w);
 }
 
-/* The store is closed: results that still have no room are refused. */
+/* The store is closed: results that still cannot be stored are refused. */
 static void end(struct writer *w)
 {
 	if (!list_empty(&w->stalled)) {
 		w->retry_at_ms = 0;
 		run_batch(w);
 	}
-	refuse_all(&w->stalled, store_full);
+	outage_look_at_results(w);
+	refuse_all(&w->stalled, why_results_wait(&w->host));
 	publish(w, &w->stalled);
 }
 

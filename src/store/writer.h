@@ -142,6 +142,8 @@ bool transaction_commit(struct writer *w);
  * to be closed. There is at least one try. */
 bool outage_wait(struct writer *w, uint64_t until_ms);
 uint64_t outage_patience(const struct writer *w, const struct op *op);
+/* Set host.results_wait, and why they wait. */
+void outage_look_at_results(struct writer *w);
 /* Move the operations that wait no longer; until when the first of the others waits. */
 uint64_t outage_split(struct writer *w, struct list *ops, struct list *impatient);
 

@@ -112,7 +112,7 @@ static void take_lane(struct due_page *p, bool tried)
 static bool can_take(struct engine *e, struct request *r)
 {
 	if (e->host->results_wait) {
-		r->verdict = store_full;
+		r->verdict = why_results_wait(e->host);
 		return false;
 	}
 	if (!node_may_take(&postgresql_of(e)->node)) {

@@ -143,7 +143,7 @@ void run_lanes(struct engine *e, struct request *r)
 	bool any, several;
 
 	if (e->host->results_wait) { /* no delivery is begun whose result could not be stored */
-		r->verdict = store_full;
+		r->verdict = why_results_wait(e->host);
 		return;
 	}
 	any = next_priority(e, priority, &priority);

@@ -106,7 +106,7 @@ void run_lease(struct engine *e, struct request *r)
 	uint64_t next_at = 0;
 
 	if (e->host->results_wait) {
-		r->verdict = store_full;
+		r->verdict = why_results_wait(e->host);
 		return;
 	}
 	lease_walk(&p, false);
@@ -127,7 +127,7 @@ void run_lease_siblings(struct engine *e, struct request *r)
 	struct due_message *m;
 
 	if (e->host->results_wait) {
-		r->verdict = store_full;
+		r->verdict = why_results_wait(e->host);
 		return;
 	}
 	m = due_page_add(&p, r->id);
