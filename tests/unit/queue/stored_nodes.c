@@ -22,7 +22,8 @@ void store_be_node(const struct store_node *node)
 void store_set_nodes(const struct store_node_row *rows, size_t n)
 {
 	pthread_mutex_lock(&lock);
-	memcpy(node_rows, rows, n * sizeof *rows);
+	if (n > 0)
+		memcpy(node_rows, rows, n * sizeof *rows);
 	node_rows_n = n;
 	pthread_mutex_unlock(&lock);
 }
