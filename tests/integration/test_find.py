@@ -21,7 +21,7 @@ def find(relay, *arguments, code=0):
 
 
 KEYS = ["kind", "id", "at", "login", "device", "sender", "recipient", "subject", "message_id", "size", "state", "class", "enhanced", "reply", "host",
-        "address", "tls", "attempts", "next_at"]
+        "address", "tls", "attempts", "next_at", "node"]
 
 
 def test_what_became_of_it():

@@ -123,7 +123,7 @@ def test_database_restarts():
 def test_promoted_standby():
     """The primary dies. Nothing that was acknowledged is lost, and until the operator has decided what is to be waited for nothing is taken."""
     databases = Databases()
-    store = f'''store = {{ engine = "postgresql"; durability = "standby"; password = "{databases.password}"; node_timeout = "10s";
+    store = f'''store = {{ engine = "postgresql"; durability = "standby"; password = "{databases.password}"; node_timeout = "10s"; patience = "3s";
 connection = "{databases.connection}"; }};'''
     bed = Bed(2, databases, [store] * 2)
     load = Load(bed.relays)
