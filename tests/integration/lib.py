@@ -14,6 +14,7 @@ import os
 import pathlib
 import random
 import re
+import select
 import shutil
 import signal
 import smtplib
@@ -321,24 +322,25 @@ log = {{ level = "{s["log"]}"; }};
 
     def kill_all(self):
         """kill -9 of master and of every role at once: no process of this instance is left, also none that master was just starting."""
-        pids = self.pids()
-        for pid in [self.process.pid, *pids]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.process.wait()
-        self.process = None
+        dying = {}
 
-        def gone():
-            left = self.holders()
-            for pid in left:
+        def kill(pids):
+            for pid in pids:
                 try:
+                    if pid not in dying:
+                        dying[pid] = os.pidfd_open(pid)
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-            return not left
-        wait_for(gone, "all processes gone")
+            return pids
+
+        kill([self.process.pid, *self.pids()])
+        self.process.wait()
+        self.process = None
+        wait_for(lambda: not kill(self.holders()), "all processes gone")
+        for fd in dying.values():  # a process holds nothing any more while one of its threads ends a call, so wait for the last thread
+            assert select.select([fd], [], [], LIMIT)[0], "a process does not end"
+            os.close(fd)
 
     def status(self):
         """What all roles say of themselves; a busy machine may need some tries until they all answer in time."""

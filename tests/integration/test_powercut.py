@@ -55,6 +55,13 @@ class Machine:
         powercut.restore(self.shadow, self.relay.dir / "state")
         shutil.rmtree(self.shadow)
 
+    def is_cut(self):
+        """Has the power gone? A relay that ends by itself before that will not come to it."""
+        if (self.shadow / "cut").exists():
+            return True
+        assert self.relay.process.poll() is None, f"relay ended with {self.relay.process.returncode}\n{self.relay.log_tail()}"
+        return False
+
     def syncs(self):
         count = self.shadow / "count"
         return int(count.read_text() or 0) if count.exists() else 0
@@ -109,7 +116,7 @@ def test_cuts_at_each_sync():
     load = MixedLoad(machine.relay, clients=3, to=("bob@example.net", "gone@example.net"))
     random.seed(int(os.environ.get("POSTHOUSE_SEED", time.time_ns())))
     for at in (*range(2, 18), *random.sample(range(18, 400), 8), None):
-        wait_for(lambda: (machine.shadow / "cut").exists(), f"the cut of life {machine.lives}", every=0.02)
+        wait_for(machine.is_cut, lambda: f"the cut of life {machine.lives}, after {machine.syncs()} syncs\n{machine.relay.log_tail()}", every=0.02)
         time.sleep(0.05)  # answers that are under way rest on syncs before
         machine.power_off()
         if at:
