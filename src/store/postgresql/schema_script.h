@@ -96,13 +96,13 @@ static const char *const schema_script[] = {
 	/* What each node has added and taken away: the sums are what there is. */
 	"CREATE TABLE counter(node int8 PRIMARY KEY,open_messages int8 NOT NULL,waiting int8 NOT NULL,held int8 NOT NULL,"
 	"failed int8 NOT NULL,lanes int8 NOT NULL,at int8 NOT NULL) WITH(fillfactor=10," VACUUM_AFTER(1000) ")",
-	"CREATE TABLE account(name text NOT NULL,device text NOT NULL,verifier text NOT NULL,created_at int8 NOT NULL,"
-	"expires_at int8 NOT NULL,PRIMARY KEY(name,device))",
+	/* The passwords of the accounts. line: as the account file has it, without its end; device is empty for the main password. */
+	"CREATE TABLE account(name text NOT NULL,device text NOT NULL,line text NOT NULL,PRIMARY KEY(name,device))",
 
 	/* Last: a database with this table has all. known_key: 128 random bits; of each UUID the digits that are not random are
-	 * left out. */
+	 * left out. accounts: grows by one with each change of the table account; 0: no node has filled that so far. */
 	"CREATE TABLE meta(key text PRIMARY KEY,value text NOT NULL)",
-	"INSERT INTO meta VALUES('schema_version','1'),('compatible_from','1'),('generation','1')",
+	"INSERT INTO meta VALUES('schema_version','1'),('compatible_from','1'),('generation','1'),('accounts','0')",
 	"INSERT INTO meta SELECT 'known_key',substr(a,1,12)||substr(a,21,4)||substr(b,1,12)||substr(b,21,4) FROM"
 	" (SELECT replace(gen_random_uuid()::text,'-','') AS a,replace(gen_random_uuid()::text,'-','') AS b) AS u",
 };
