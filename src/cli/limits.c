@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "columns.h"
 
+#include "posthouse/clock.h"
 #include "posthouse/log.h"
 #include "posthouse/policy.h"
 #include "posthouse/units.h"
@@ -18,11 +19,12 @@ static bool is_address(struct str who)
 
 /* ---- show ---- */
 
-static json_t *row_json(const struct rec_limit_row *r)
+/* node: 0 unless only the clients of this node are counted. */
+static json_t *row_json(const struct rec_limit_row *r, uint64_t as_of)
 {
-	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:o}", "of", json_text(r->key), "rule", json_text(r->rule), "used",
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:I, s:o}", "of", json_text(r->key), "rule", json_text(r->rule), "used",
 			 (json_int_t)r->used, "amount", (json_int_t)r->amount, "wait_ms", (json_int_t)r->wait_ms, "text",
-			 json_text(r->text));
+			 json_text(r->text), "node", (json_int_t)r->node, "as_of", json_time(as_of));
 }
 
 /* The part after "user:" of "user:alice@example.org". */
@@ -65,6 +67,8 @@ static struct str use_text(struct arena *a, const struct rec_limit_row *r)
 				   STR_ARG(amount_text(a, r, r->amount)));
 	else
 		use = arena_printf(a, "%llu", (unsigned long long)r->used);
+	if (r->node != 0)
+		use = arena_printf(a, "%.*s on node %llu alone", STR_ARG(use), (unsigned long long)r->node);
 	if (r->amount > 0 && r->wait_ms > 0)
 		use = arena_printf(a, "%.*s; the next one in %.*s", STR_ARG(use),
 				   STR_ARG(age_text(a, r->wait_ms < 1000 ? 1000 : r->wait_ms)));
@@ -87,11 +91,22 @@ static void print_rows(struct arena *a, const struct rec_limit_row *rows, size_t
 		printf("no limit is in use, and nobody is banned\n");
 }
 
+/* Of whom the rows are; nothing where there is no cluster. */
+static void print_scope(struct arena *a, uint64_t node, uint64_t as_of)
+{
+	if (as_of != 0)
+		printf("as of %.*s: node %llu has been without the database for %.*s\n", STR_ARG(time_text(a, as_of)),
+		       (unsigned long long)node, STR_ARG(since_text(a, clock_now_ms(), as_of)));
+	else if (node != 0)
+		printf("of all nodes, as node %llu knows\n", (unsigned long long)node);
+}
+
 /* Read all pages before printing, so that the rows of one name are printed together. */
 static int show(struct session *s, struct str who, bool json)
 {
 	struct msg_limits_page ask = { .user = who };
 	struct rec_limit_row *rows = NULL;
+	uint64_t node, as_of;
 	size_t n = 0;
 
 	do {
@@ -102,14 +117,18 @@ static int show(struct session *s, struct str who, bool json)
 			memcpy(rows + n, m->rows.at, m->rows.n * sizeof *rows);
 		n += m->rows.n;
 		ask.cursor = m->cursor;
+		node = m->node;
+		as_of = m->as_of;
 	} while (ask.cursor);
 	qsort(rows, n, sizeof *rows, by_name);
 	for (size_t i = 0; json && i < n; i++)
-		json_print_document("limit", row_json(&rows[i]));
+		json_print_document("limit", row_json(&rows[i], as_of));
 	if (json)
 		json_end(n, false);
 	else
 		print_rows(&s->arena, rows, n);
+	if (!json)
+		print_scope(&s->arena, node, as_of);
 	free(rows);
 	return EX_OK;
 }

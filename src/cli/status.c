@@ -133,7 +133,8 @@ static void print_node(struct arena *a, const struct role_told *r, uint64_t now)
 			printf("; %s: %.*s", states[i], STR_ARG(utf8_shown(a, others->text)));
 	}
 	if (away && away->value > 0)
-		printf("; database away for %.*s", STR_ARG(since_text(a, now, away->value)));
+		printf("; database away for %.*s\nwhat is said of messages, limits and other nodes is as of %.*s",
+		       STR_ARG(since_text(a, now, away->value)), STR_ARG(time_text(a, away->value)));
 	printf("\n");
 }
 

@@ -4,7 +4,7 @@
 #include "posthouse/buf.h"
 
 /* Those whose value is a number; any other is text, also when it looks like one. */
-static const char *const numbers[] = { "recipients", "size_bytes", "code", "attempts", "age_ms", "due_in_ms", "took_ms" };
+static const char *const numbers[] = { "recipients", "size_bytes", "code", "attempts", "age_ms", "due_in_ms", "took_ms", "node" };
 
 /* Take a value within quotes off `text`, which begins behind the first one. */
 static struct str take_quoted(struct arena *a, struct str *text)

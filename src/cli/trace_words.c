@@ -183,6 +183,7 @@ static const struct {
 	{ "mail.removed", "removed" },
 	{ "mail.bounced", "returned to its sender" },
 	{ "mail.discarded", "nobody is told of the failure" },
+	{ "delivery.unknown", "perhaps delivered" },
 };
 
 static struct str words_of(const struct traced *t, struct arena *a, struct str event, const struct event_fields *f,
@@ -198,6 +199,8 @@ static struct str words_of(const struct traced *t, struct arena *a, struct str e
 		return refused(a, f, "held");
 	if (str_eq(event, S("delivery.deferred")))
 		return deferred(a, f);
+	if (str_eq(event, S("delivery.late")))
+		return refused(a, f, "a result that came too late to change anything");
 	if (str_eq(event, S("delivery.rerouted")))
 		return refused(a, f, "takes the next choice of its route; not");
 	if (str_eq(event, S("mail.rerouted")))
@@ -212,10 +215,20 @@ static struct str words_of(const struct traced *t, struct arena *a, struct str e
 	return arena_printf(a, "%.*s %.*s", STR_ARG(event), STR_ARG(raw));
 }
 
+/* "… (node 2)" at the end of the first line: of several nodes the one that has done it. */
+static struct str with_node(struct arena *a, struct str words, const struct event_fields *f)
+{
+	struct str node = event_field(f, "node"), line = str_head(words, str_find(words, '\n'));
+
+	if (node.n == 0)
+		return words;
+	return arena_printf(a, "%.*s (node %.*s)%.*s", STR_ARG(line), STR_ARG(node), STR_ARG(str_from(words, line.n)));
+}
+
 struct str event_words(const struct traced *t, struct arena *a, const struct rec_event_row *e)
 {
 	struct event_fields f = event_fields_read(a, e->fields);
-	struct str words = words_of(t, a, e->name, &f, e->fields), to = event_field(&f, "recipient");
+	struct str words = with_node(a, words_of(t, a, e->name, &f, e->fields), &f), to = event_field(&f, "recipient");
 
 	if (to.n == 0 && e->n > 0 && e->n <= t->addresses_n)
 		to = t->addresses[e->n - 1];

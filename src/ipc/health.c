@@ -39,13 +39,20 @@ static void look_at_role(struct faults *f, const struct role_told *r)
 		add(f, arena_printf(f->arena, "the queue takes no mail: %.*s", STR_ARG(takes->text)));
 }
 
-/* A queue that is not ready or answers nothing has been told already. */
+/* A queue that is not ready or answers nothing has been told already. One whose database is away says that. */
+static bool is_told(const struct role_told *r)
+{
+	const struct rec_stat *away = stat_of(r, METRIC_QUEUE_DATABASE_AWAY);
+
+	return r->state.role == ROLE_QUEUE && (!r->state.ready || !r->answers || (away && away->value > 0));
+}
+
 static void look_at_store(struct faults *f, const struct health *h)
 {
 	bool told = h->store_answers;
 
 	for (size_t i = 0; i < h->n && !told; i++)
-		told = h->roles[i].state.role == ROLE_QUEUE && (!h->roles[i].state.ready || !h->roles[i].answers);
+		told = is_told(&h->roles[i]);
 	if (!told)
 		add(f, S("the queue does not answer"));
 }

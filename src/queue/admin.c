@@ -39,9 +39,10 @@ struct admin_call *admin_begin(struct role *r, struct channel *ch, uint64_t call
 	struct queue *q = role_data(r);
 	struct admin_call *c = NEW(struct admin_call);
 
-	if (!queue_may_store(q))
+	c->refusal = nodes_can_ask(q, &c->arena);
+	if (c->refusal.class == OK && !queue_may_store(q))
 		c->refusal = temp(451, S("4.3.0"), S("queue unavailable, try again"));
-	else if (q->admin.n >= CALLS_MAX)
+	if (q->admin.n >= CALLS_MAX)
 		c->refusal = temp(451, S("4.3.2"), S("too many requests at once, try again"));
 	c->queue = q;
 	c->channel = ch;

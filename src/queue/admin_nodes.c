@@ -3,25 +3,6 @@
 
 #include "posthouse/clock.h"
 
-/* Why the store need not be asked: it would wait until the database is there again. */
-static struct verdict database_verdict(const struct admin_call *c)
-{
-	const struct nodes *n = &c->queue->nodes;
-	struct store_node now;
-
-	if (c->refusal.class != OK || !n->shared)
-		return c->refusal;
-	store_node(c->queue->store, &now);
-	if (now.state != STORE_NODE_AWAY)
-		return ok();
-	if (now.number == 0)
-		return temp(451, S("4.3.0"), S("the database cannot be reached (store.away in the log)"));
-	return temp(451, S("4.3.0"),
-		    arena_printf(&((struct admin_call *)c)->arena,
-				 "the database cannot be reached by this node, number %llu (store.away in the log)",
-				 (unsigned long long)now.number));
-}
-
 /* ---- list ---- */
 
 static void on_nodes(void *ctx, struct verdict v, const struct store_node_row *rows, size_t n)
@@ -50,7 +31,6 @@ void handle_node_list(void *ctx, struct channel *ch, const struct msg_node_list 
 {
 	struct admin_call *c = admin_begin(ctx, ch, m->call);
 
-	c->refusal = database_verdict(c);
 	if (c->refusal.class == OK)
 		store_nodes(c->queue->store, on_nodes, c);
 	else
@@ -80,7 +60,6 @@ void handle_node_order(void *ctx, struct channel *ch, const struct msg_node_orde
 	struct admin_call *c = admin_begin(ctx, ch, m->call);
 	struct store_node now = { .number = 0 };
 
-	c->refusal = database_verdict(c);
 	if (m->order > STORE_NODE_REMOVE)
 		c->refusal = perm(501, S("5.5.4"), S("the queue does not know this order"));
 	else

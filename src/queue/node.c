@@ -25,6 +25,26 @@ static enum node_state state_for_clients(struct nodes *n)
 	return n->away_at != 0 && now >= n->away_at + AWAY_MS ? NODE_AWAY : NODE_UP;
 }
 
+uint64_t nodes_away_since(const struct nodes *n)
+{
+	return n->away_at != 0 ? clock_now_ms() - (clock_mono_ms() - n->away_at) : 0;
+}
+
+struct verdict nodes_can_ask(struct queue *q, struct arena *a)
+{
+	struct nodes *n = &q->nodes;
+	struct store_node now;
+
+	if (!n->shared || !q->store || q->closing)
+		return ok();
+	store_node(q->store, &now);
+	if (now.state != STORE_NODE_AWAY)
+		return ok();
+	if (n->away_at == 0)
+		n->away_at = clock_mono_ms();
+	return format_away(a, now.number, nodes_away_since(n));
+}
+
 static void tell_channel(struct channel *ch, const struct nodes *n)
 {
 	const struct msg_node_is m = { .number = n->now.number, .id_floor_ms = n->now.id_floor_ms, .state = n->told_state };
@@ -71,6 +91,8 @@ static void look(struct queue *q)
 	store_node(q->store, &n->now);
 	state = state_for_clients(n);
 	q->intake.node_state = state;
+	q->accounting.node = n->now.number;
+	q->accounting.away_since = nodes_away_since(n);
 	dispatch_pause(&q->dispatch, n->now.state != STORE_NODE_UP);
 	if (n->now.horizon_ms != before.horizon_ms || n->now.membership != before.membership)
 		tell_horizon(q);

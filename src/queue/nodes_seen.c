@@ -64,12 +64,6 @@ static void states_stats(struct role *r, const struct nodes_seen *s)
 	arena_fini(&a);
 }
 
-/* When the outage began, by the clock of this machine; 0: there is none. */
-static uint64_t away_since(const struct nodes *n)
-{
-	return n->away_at != 0 ? clock_now_ms() - (clock_mono_ms() - n->away_at) : 0;
-}
-
 void nodes_stats(struct queue *q)
 {
 	const struct nodes *n = &q->nodes;
@@ -84,5 +78,5 @@ void nodes_stats(struct queue *q)
 		if (n->seen.rows[i].self)
 			role_stat(q->role, METRIC_QUEUE_NODE_SHARDS, n->seen.rows[i].shards);
 	states_stats(q->role, &n->seen);
-	role_stat(q->role, METRIC_QUEUE_DATABASE_AWAY, away_since(n));
+	role_stat(q->role, METRIC_QUEUE_DATABASE_AWAY, nodes_away_since(n));
 }

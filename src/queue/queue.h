@@ -66,6 +66,13 @@ void nodes_init(struct queue *q);
 void nodes_start(struct queue *q); /* the store is being opened */
 void nodes_peer_up(struct queue *q, struct channel *ch);
 
+/* When the outage of the database began, by the clock of this machine; 0: there is none. */
+uint64_t nodes_away_since(const struct nodes *n);
+
+/* Can the store be asked for what only the database knows? If not, why: an administrator does not wait for the end of an
+ * outage. The text is in `a`. */
+struct verdict nodes_can_ask(struct queue *q, struct arena *a);
+
 /* ---- admin.c: the questions and orders of the console ---- */
 
 struct admin {

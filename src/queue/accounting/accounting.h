@@ -29,6 +29,8 @@ struct accounting {
 	struct timers *timers; /* the role's */
 	const struct accounting_observer *observer;
 	bool closing;
+	uint64_t node;          /* the number of this node, where several share the store; else 0 */
+	uint64_t away_since;    /* ms since 1970: their database cannot be reached; 0: it can */
 	uv_timer_t write_retry; /* writing to the store has failed */
 	struct buckets buckets;
 	struct bans bans;

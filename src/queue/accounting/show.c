@@ -132,7 +132,8 @@ static void show_connections(struct page *p)
 	add_row(p, (struct rec_limit_row){ .key = cut(p, p->whose.user),
 					   .rule = S("connections"),
 					   .used = a->connections,
-					   .amount = a->connections_max });
+					   .amount = a->connections_max,
+					   .node = p->accounting->node });
 }
 
 static void show_buckets(struct page *p, uint64_t *cursor)
@@ -170,8 +171,11 @@ static uint64_t show_some(struct page *p, uint64_t cursor)
 	return within * LISTS + list;
 }
 
-static struct verdict may_ask(const struct accounting *acc)
+/* Limits are in memory, so they are shown without a database too, if they have been read once. */
+static struct verdict may_ask(const struct accounting *acc, struct arena *a)
 {
+	if (acc->away_since != 0 && !accounting_is_ready(acc))
+		return format_away(a, acc->node, acc->away_since);
 	if (!accounting_may_store(acc) || !accounting_is_ready(acc))
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	return ok();
@@ -180,7 +184,9 @@ static struct verdict may_ask(const struct accounting *acc)
 void accounting_limits_page(struct accounting *acc, struct channel *ch, const struct msg_limits_page *m)
 {
 	struct page p = { .accounting = acc, .now = clock_now_ms() };
-	struct msg_limits_rows answer = { .call = m->call, .verdict = may_ask(acc) };
+	struct msg_limits_rows answer = { .call = m->call, .node = acc->node, .as_of = acc->away_since };
+
+	answer.verdict = may_ask(acc, &p.arena);
 
 	if (answer.verdict.class == OK) {
 		p.whose = whose_of(&p.arena, m->user);
@@ -289,15 +295,17 @@ static void forget_counts(struct accounting *acc, const struct whose *w)
 
 void accounting_limits_reset(struct accounting *acc, struct channel *ch, const struct msg_limits_reset *m)
 {
-	struct verdict v = may_ask(acc);
 	uint64_t now = clock_now_ms();
+	struct arena arena = { 0 };
+	struct verdict v = acc->away_since != 0 ? format_away(&arena, acc->node, acc->away_since) : may_ask(acc, &arena);
 	struct reset *r;
 	struct whose w;
 
-	if (v.class != OK) {
+	if (v.class != OK)
 		ipc_send_limits_were_reset(ch, &(struct msg_limits_were_reset){ .call = m->call, .verdict = v }, -1);
+	arena_fini(&arena);
+	if (v.class != OK)
 		return;
-	}
 	r = NEW(struct reset);
 	r->accounting = acc;
 	r->channel = ch;

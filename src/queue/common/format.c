@@ -150,6 +150,15 @@ struct str format_time(struct arena *a, uint64_t ms)
 	return arena_str(a, str_make(text, strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &tm)));
 }
 
+struct verdict format_away(struct arena *a, uint64_t node, uint64_t since)
+{
+	struct str number = node ? arena_printf(a, ", number %llu", (unsigned long long)node) : S("");
+
+	return temp(451, S("4.3.0"),
+		    arena_printf(a, "the database cannot be reached by this node%.*s, since %.*s (store.away in the log)",
+				 STR_ARG(number), STR_ARG(format_time(a, since))));
+}
+
 struct str format_line(struct arena *a, struct str s)
 {
 	char *to = arena_alloc(a, s.n);

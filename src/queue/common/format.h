@@ -4,6 +4,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/config.h"
+#include "posthouse/verdict.h"
 
 /* What a limit of a login counts. */
 enum meter_kind { METER_MESSAGES, METER_RECIPIENTS, METER_BYTES, METER_NEW, METER_KINDS };
@@ -36,5 +37,8 @@ struct str format_line(struct arena *a, struct str s);
 
 /* "2026-11-21 19:37 UTC". */
 struct str format_time(struct arena *a, uint64_t ms);
+
+/* Why an administrator gets no answer: this node (0: none so far) has been without the database since then. */
+struct verdict format_away(struct arena *a, uint64_t node, uint64_t since);
 
 #endif

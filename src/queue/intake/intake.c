@@ -169,12 +169,12 @@ struct verdict intake_takes_mail(struct intake *in)
 	struct verdict v = may_accept(in);
 	struct store_stats stats = { 0 };
 
+	if (in->node_state == NODE_AWAY)
+		return temp(451, S("4.3.0"), S("the database cannot be reached (store.away in the log)"));
 	if (v.class != OK)
 		return v;
 	if (in->node_state == NODE_DRAINING)
 		return temp(421, S("4.3.2"), S("this node is being drained (posthouse node)"));
-	if (in->node_state == NODE_AWAY)
-		return temp(451, S("4.3.0"), S("the database cannot be reached (store.away in the log)"));
 	store_stats(in->store, &stats);
 	if (stats.lost)
 		return temp(451, S("4.3.0"), S("the queue's files were removed or replaced (store.lost in the log)"));

@@ -18,6 +18,11 @@ void this_node(const struct engine *e, struct store_node *node_out)
 					 .id_floor_ms = node_id_floor(n) };
 }
 
+uint64_t own_node(const struct engine *e)
+{
+	return node_number(&postgresql_of(e)->node);
+}
+
 static enum store_node_state state_of(struct str name)
 {
 	for (unsigned i = STORE_NODE_NONE; i < STORE_NODE_AWAY; i++)

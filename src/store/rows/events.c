@@ -1,8 +1,14 @@
 /* events.c - adds events to the history of a message. */
 #include "rows.h"
 
+/* Of several nodes the event names the one that has written it. */
 void add_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)
 {
+	uint64_t node = own_node(e);
+
+	if (node != 0)
+		fields = arena_printf(&e->host->arena, "%.*s%snode=%llu", STR_ARG(fields), fields.n ? " " : "",
+				      (unsigned long long)node);
 	db_run(&e->db, Q_event_add, INT(id), INT(n), INT(at), TEXT(name), TEXT(fields));
 }
 

@@ -66,6 +66,9 @@ struct engine {
 /* schema.c: a value of the table meta; false when there is none, or after an error. */
 bool schema_meta(struct db *db, struct str key, struct arena *a, struct str *value_out);
 
+/* nodes.c: the number of this node; 0: the engine has none. */
+uint64_t own_node(const struct engine *e);
+
 /* What beside the recipient's domain names a lane. */
 struct lane_key {
 	struct str login;
