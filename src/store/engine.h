@@ -203,6 +203,10 @@ struct store_engine {
 	 * is no error. NULL: the engine knows no such error. */
 	bool (*reopen)(struct engine *e);
 
+	/* At the end, after rollback(): results of deliveries (REQUEST_SETTLE) that could not be stored. True: the next process
+	 * stores them, so they are as good as stored. NULL: the engine keeps none. */
+	bool (*keep)(struct engine *e, const struct request *const *results, size_t n);
+
 	/* This process as a node; any thread asks. NULL: an engine of one node. */
 	void (*node)(const struct engine *e, struct store_node *node_out);
 

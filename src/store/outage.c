@@ -81,3 +81,30 @@ void outage_look_at_results(struct writer *w)
 	LIST_EACH_OF (const struct op, op, &w->stalled, link)
 		w->host.results_lack_room = w->host.results_lack_room || op->request.verdict.code == store_full.code;
 }
+
+/* What the engine keeps counts as stored. */
+static void keep_results(struct writer *w)
+{
+	const struct request **results = NULL;
+	size_t n = 0, capacity = 0;
+
+	LIST_EACH_OF (const struct op, op, &w->stalled, link) {
+		if (op->request.kind != REQUEST_SETTLE)
+			continue;
+		ARENA_GROW(&w->host.arena, results, n, capacity);
+		results[n++] = &op->request;
+	}
+	if (n == 0 || !w->engine->keep || !w->engine->keep(w->e, results, n))
+		return;
+	LIST_EACH_OF (struct op, op, &w->stalled, link)
+		if (op->request.kind == REQUEST_SETTLE)
+			op->request.verdict = ok();
+}
+
+void outage_end(struct writer *w)
+{
+	outage_look_at_results(w);
+	LIST_EACH_OF (struct op, op, &w->stalled, link)
+		op->request.verdict = why_results_wait(&w->host);
+	keep_results(w);
+}

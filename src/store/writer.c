@@ -409,15 +409,14 @@ static void run_batch(struct writer *w)
 		large_hold_missing(w);
 }
 
-/* The store is closed: results that still cannot be stored are refused. */
+/* The store is closed: results that wait have a last try. */
 static void end(struct writer *w)
 {
 	if (!list_empty(&w->stalled)) {
 		w->retry_at_ms = 0;
 		run_batch(w);
 	}
-	outage_look_at_results(w);
-	refuse_all(&w->stalled, why_results_wait(&w->host));
+	outage_end(w);
 	publish(w, &w->stalled);
 }
 

@@ -144,6 +144,8 @@ bool outage_wait(struct writer *w, uint64_t until_ms);
 uint64_t outage_patience(const struct writer *w, const struct op *op);
 /* Set host.results_wait, and why they wait. */
 void outage_look_at_results(struct writer *w);
+/* The store is closed: what waits is kept by the engine, or refused. */
+void outage_end(struct writer *w);
 /* Move the operations that wait no longer; until when the first of the others waits. */
 uint64_t outage_split(struct writer *w, struct list *ops, struct list *impatient);
 

@@ -99,9 +99,8 @@ static void returned(struct node *n, struct db *db, const struct node_return *r,
 
 	p->lanes[p->n++] = db_u64(q, 2);
 	p->held += before == RCPT_WAITING && state == RCPT_HELD;
-	if (!r->died)
-		return;
-	(void)snprintf(why, sizeof why, "outcome unknown: node %llu was declared dead%s", (unsigned long long)r->number,
+	(void)snprintf(why, sizeof why, "outcome unknown: node %llu %s%s", (unsigned long long)r->number,
+		       r->died ? "was declared dead" : "ended before its result was stored",
 		       held ? ", the third such end; release it with care" : "");
 	(void)snprintf(fields, sizeof fields, "reason=\"%s\"", why);
 	db_run(db, Q_event_add, INT(id), INT(recipient), INT(r->now), TEXT(held ? S("delivery.held") : S("delivery.unknown")),

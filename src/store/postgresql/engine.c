@@ -73,6 +73,8 @@ static struct verdict open_parts(struct postgresql *p, struct arena *a)
 		v = schema_open(&p->e.db, a);
 	if (v.class == OK && !rate_store_open(&p->e, a))
 		v = temp(451, S("4.3.0"), S("the database has no key of known addresses"));
+	if (v.class == OK && !results_store(&p->e)) /* before join(), which gives back what has no result */
+		v = store_busy;
 	if (v.class == OK)
 		v = join(p, a);
 	if (v.class != OK)
@@ -339,6 +341,7 @@ const struct store_engine store_engine_postgresql = {
 	.error_text = error_text,
 	.forget_error = forget_error,
 	.reopen = reopen,
+	.keep = results_keep,
 	.node = this_node,
 	.stats = stats,
 	.after_batch = after_batch,

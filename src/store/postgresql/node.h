@@ -136,10 +136,11 @@ void node_note(struct node *n, enum log_level level, const char *event, const ch
 /* death.c */
 void node_judge(struct node *n);
 void node_return_taken(struct node *n);
-/* Within a transaction: what a number had taken before the epoch is due again. False after an error. */
+/* Within a transaction: what a number had taken before the epoch is due again, and the history says that its outcome is unknown.
+ * False after an error. */
 struct node_return {
 	uint64_t number, epoch, due_at, now;
-	bool died; /* it counts as an attempt that ended in the death of the deliverer, and the history says so */
+	bool died; /* it counts as an attempt that ended in the death of the deliverer */
 };
 bool node_give_back(struct node *n, struct db *db, const struct node_return *r);
 /* End the connections of an epoch that is over. */

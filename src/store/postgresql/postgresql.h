@@ -25,6 +25,7 @@ void taken_fini(struct taken *t);
 void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no);
 void taken_commit(struct taken *t);
 void taken_rollback(struct taken *t);
+uint64_t taken_number(const struct taken *t, uint64_t id, uint64_t n); /* of the take; 0: none */
 /* Rows of this node that memory does not know are of a take whose answer was lost: they are due again at once. */
 void taken_reconcile(struct engine *e);
 
@@ -69,6 +70,11 @@ static inline struct postgresql *postgresql_of(const struct engine *e)
 {
 	return CONTAINER_OF(e, struct postgresql, e);
 }
+
+/* results.c: results that could not be stored before the process ended. results_keep: see engine.h. results_store: what an
+ * earlier process of this node has kept, before this one claims; false: the database is away. */
+bool results_keep(struct engine *e, const struct request *const *results, size_t n);
+bool results_store(struct engine *e);
 
 /* nodes.c */
 void this_node(const struct engine *e, struct store_node *node_out);

@@ -20,6 +20,13 @@ static struct taken_recipient *find(const struct taken *t, uint64_t id, uint64_t
 	return NULL;
 }
 
+uint64_t taken_number(const struct taken *t, uint64_t id, uint64_t n)
+{
+	const struct taken_recipient *r = find(t, id, n);
+
+	return r ? r->take_no : 0;
+}
+
 void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no)
 {
 	struct taken_recipient *r = find(t, id, n); /* given back by another node, and taken again */

@@ -4,6 +4,8 @@
 #include "cluster.h"
 #include "proxy.h"
 
+#include <sys/stat.h>
+
 #define LONG_MS (10 * 60 * 1000)
 
 /* As far as they are told here, the settings of the store; the rest is of engine_begin(). */
@@ -127,6 +129,111 @@ static void results_wait_for_the_server(void **state)
 	assert_int_equal(a.v.class, OK);
 	assert_int_equal(show_now(f, 100, 0, 1).message->open, 0);
 	engine_check(f);
+}
+
+/* ---- the process ends while the server is away ---- */
+
+static void begin_settle(struct fixture *f, struct answer *a, struct outcome *o, uint64_t id, enum recipient_state state)
+{
+	*o = (struct outcome){ .id = id,
+			       .n = 1,
+			       .state = state,
+			       .due_at = NOW + 60000,
+			       .attempted = true,
+			       .at = NOW + 5,
+			       .verdict = temp(451, S("4.3.0"), S("later")),
+			       .event = S("recipient.settled"),
+			       .event_fields = S("") };
+	*a = (struct answer){ .f = f };
+	store_settle(f->st, o, 1, on_done, a);
+}
+
+/* Of three recipients in flight two have results. */
+static void end_without_server(struct fixture *f, struct answer a[static 2])
+{
+	struct outcome o[2];
+
+	for (uint64_t id = 100; id < 103; id++) {
+		assert_int_equal(accept_to(f, id, "b@a.org").class, OK);
+		take(f, id);
+	}
+	cluster_stop();
+	begin_settle(f, &a[0], &o[0], 100, RCPT_DELIVERED);
+	begin_settle(f, &a[1], &o[1], 101, RCPT_WAITING);
+	fixture_close(f);
+	assert_true(a[0].done && a[1].done);
+	(void)cluster_start_durable();
+}
+
+static void results_outlive_their_process(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a[2];
+	const struct recipient_row *row;
+
+	end_without_server(f, a);
+	assert_int_equal(a[0].v.class, OK);
+	assert_int_equal(a[1].v.class, OK);
+	assert_int_equal(access(fixture_path(f, "results"), F_OK), 0);
+	assert_int_equal(fixture_open(f).class, OK);
+	assert_int_equal(access(fixture_path(f, "results"), F_OK), -1);
+	assert_int_equal(show(f, 100).message->open, 0);
+	assert_str(events(f, 100), "mail.accepted recipient.settled");
+	row = show(f, 101).rows;
+	assert_int_equal(row->state, RCPT_WAITING);
+	assert_int_equal(row->due_at, NOW + 60000);
+	assert_int_equal(row->attempts, 1);
+	assert_str(row->verdict.text, "later");
+	assert_str(events(f, 101), "mail.accepted recipient.settled");
+	row = show(f, 102).rows;
+	assert_true(row->due_at > NOW + 60000); /* now */
+	assert_int_equal(row->attempts, 0);
+	assert_str(events(f, 102), "mail.accepted delivery.unknown");
+	engine_check(f);
+}
+
+/* Another node has declared this one dead, and has taken one of the recipients. */
+static void kept_results_can_be_late(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a[2];
+
+	end_without_server(f, a);
+	run_sql(f,
+		"WITH t AS (DELETE FROM taken RETURNING message,n,lane,take_no) INSERT INTO due(message,n,lane,tried,due_at,take_no)"
+		" SELECT message,n,lane,false,0,CASE message WHEN 100 THEN take_no ELSE nextval('take') END FROM t");
+	run_sql(f, "UPDATE lane SET next_at=0");
+	run_sql(f, "UPDATE node SET state='dead',epoch=epoch+1");
+	assert_int_equal(fixture_open(f).class, OK);
+	assert_int_equal(show(f, 100).message->open, 0);
+	assert_str(events(f, 100), "mail.accepted recipient.settled");
+	assert_int_equal(show(f, 101).message->open, 1);
+	assert_str(events(f, 101), "mail.accepted delivery.late");
+}
+
+static void damaged_results_are_no_obstacle(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a[2];
+
+	end_without_server(f, a);
+	assert_int_equal(truncate(fixture_path(f, "results"), 100), 0);
+	assert_int_equal(fixture_open(f).class, OK);
+	assert_int_equal(access(fixture_path(f, "results"), F_OK), -1);
+	assert_str(events(f, 100), "mail.accepted delivery.unknown");
+}
+
+static void results_that_cannot_be_kept_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a[2];
+
+	assert_int_equal(mkdir(fixture_path(f, "results"), 0700), 0); /* in the way */
+	end_without_server(f, a);
+	assert_int_equal(a[0].v.class, TEMP);
+	assert_int_equal(a[1].v.class, TEMP);
+	assert_int_equal(fixture_open(f).class, OK);
+	assert_str(events(f, 100), "mail.accepted delivery.unknown");
 }
 
 /* ---- the connection ends in the middle ---- */
@@ -274,10 +381,18 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(an_accept_waits_for_the_server),   CASE(patience_ends),
-		CASE(results_wait_for_the_server),      CASE(a_connection_ends_anywhere),
-		CASE(a_warning_at_commit_is_no_answer), CASE(a_server_that_does_not_sync_is_refused),
-		CASE(a_server_that_only_reads_is_away), CASE(who_was_declared_dead_goes_on),
+		CASE(an_accept_waits_for_the_server),
+		CASE(patience_ends),
+		CASE(results_wait_for_the_server),
+		CASE(results_outlive_their_process),
+		CASE(kept_results_can_be_late),
+		CASE(damaged_results_are_no_obstacle),
+		CASE(results_that_cannot_be_kept_are_refused),
+		CASE(a_connection_ends_anywhere),
+		CASE(a_warning_at_commit_is_no_answer),
+		CASE(a_server_that_does_not_sync_is_refused),
+		CASE(a_server_that_only_reads_is_away),
+		CASE(who_was_declared_dead_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

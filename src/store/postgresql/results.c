@@ -1,0 +1,214 @@
+/* results.c - results of deliveries that could not be stored before the process ended, because the database was away. They are
+ * kept in state_dir/results, each with the number of its take, and stored by the next process before it claims: until then
+ * nothing that this node had taken is due again, unless another node has declared it dead, and the numbers tell which results
+ * came too late. */
+#include "postgresql.h"
+
+#include "results_form.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE        500 /* results in one transaction */
+#define PASSING_MAX 10
+
+static const char file_name[] = "results", new_name[] = "results.new";
+
+static int open_directory(const struct engine *e)
+{
+	return open(e->host->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void tell(struct engine *e, enum log_level level, const char *event, const char *what, size_t n, const char *why)
+{
+	char text[300];
+
+	(void)snprintf(text, sizeof text, "%zu %s %s/%s%s%s", n, what, e->host->state_dir, file_name, why[0] ? ": " : "", why);
+	store_note(e->host->store, level, event, 0, text);
+}
+
+/* ---- keeping ---- */
+
+/* How many fit in. */
+static size_t gather(struct engine *e, const struct request *const *results, size_t n, struct buf *b)
+{
+	const struct taken *t = &postgresql_of(e)->taken;
+	size_t count = 0;
+
+	if (!results_begin(b))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < results[i]->max; k++) {
+			const struct outcome *o = &results[i]->in.outcomes[k];
+
+			count += results_add(b, o, taken_number(t, o->id, o->n));
+		}
+	}
+	return count;
+}
+
+static bool write_all(int fd, struct str s)
+{
+	while (s.n > 0) {
+		ssize_t n = write(fd, s.p, s.n);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		s = str_from(s, n > 0 ? (size_t)n : 0);
+	}
+	return true;
+}
+
+/* Written aside, so that after a power failure it is there as a whole, or not. */
+static bool write_file(int dir_fd, struct str bytes)
+{
+	int fd = openat(dir_fd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	bool good = fd >= 0 && write_all(fd, bytes) && fsync(fd) == 0;
+
+	if (fd >= 0 && close(fd) != 0)
+		good = false;
+	return good && renameat(dir_fd, new_name, dir_fd, file_name) == 0 && fsync(dir_fd) == 0;
+}
+
+bool results_keep(struct engine *e, const struct request *const *results, size_t n)
+{
+	int dir_fd = open_directory(e);
+	size_t count, wanted = 0;
+	struct buf b;
+	bool good;
+
+	for (size_t i = 0; i < n; i++)
+		wanted += results[i]->max;
+	buf_init(&b, RESULTS_BYTES_MAX);
+	count = gather(e, results, n, &b);
+	good = dir_fd >= 0 && write_file(dir_fd, buf_view(&b));
+	if (good)
+		tell(e, LOG_WARNING, "results.left", "results could not be stored, and wait for the next start in", count, "");
+	if (!good || count < wanted)
+		tell(e, LOG_ERROR, "results.lost", "results were not kept in", good ? wanted - count : wanted,
+		     good ? "it would be too large" : strerror(errno));
+	buf_fini(&b);
+	if (dir_fd >= 0)
+		(void)close(dir_fd); /* only synced */
+	return good;
+}
+
+/* ---- storing ---- */
+
+/* Their numbers are those of takes that this process has never made. */
+static bool store_once(struct engine *e, const struct kept_results *k, size_t from, size_t n)
+{
+	struct postgresql *p = postgresql_of(e);
+	struct request r = { .kind = REQUEST_SETTLE, .in.outcomes = k->outcomes + from, .max = n };
+
+	e->tx_before = e->counters;
+	p->charges = (struct charges){ 0 };
+	p->fenced = true; /* a result counts by its take, whatever became of the node */
+	for (size_t i = from; i < from + n; i++)
+		if (k->takes[i] != 0)
+			taken_add(&p->taken, k->outcomes[i].id, k->outcomes[i].n, k->takes[i]);
+	if (db_begin(&e->db)) {
+		run_settle(e, &r);
+		if (store_engine_postgresql.commit(e))
+			return true;
+	}
+	store_engine_postgresql.rollback(e);
+	return false;
+}
+
+/* False after an error that does not pass; it stands. */
+static bool store_some(struct engine *e, const struct kept_results *k, size_t from, size_t n)
+{
+	for (unsigned i = 0; i < PASSING_MAX; i++) {
+		if (store_once(e, k, from, n))
+			return true;
+		if (store_engine_postgresql.error(e) != ENGINE_PASSING)
+			return false;
+		if (i + 1 < PASSING_MAX)
+			db_forget_error(&e->db);
+	}
+	return false;
+}
+
+/* A result that the database does not take for itself is told, and given up. False: it takes none. */
+static bool store_page(struct engine *e, const struct kept_results *k, size_t from, size_t n)
+{
+	if (store_some(e, k, from, n))
+		return true;
+	for (size_t i = from; i < from + n; i++) {
+		if (db_error(&e->db) == DB_PRIVATE)
+			db_forget_error(&e->db);
+		if (store_some(e, k, i, 1))
+			continue;
+		if (db_error(&e->db) != DB_PRIVATE)
+			return false;
+		store_note(e->host->store, LOG_ERROR, "results.lost", k->outcomes[i].id, e->db.error);
+		db_forget_error(&e->db);
+	}
+	return true;
+}
+
+static bool store_all(struct engine *e, const struct kept_results *k)
+{
+	for (size_t from = 0; from < k->n; from += PAGE)
+		if (!store_page(e, k, from, k->n - from < PAGE ? k->n - from : PAGE))
+			return false;
+	return true;
+}
+
+/* What is in the file; false: it cannot be used, see `errno` (0: it is damaged). */
+static bool read_file(int fd, struct arena *a, struct kept_results *out)
+{
+	struct stat st;
+	size_t n = 0;
+	ssize_t some;
+	char *p;
+
+	if (fstat(fd, &st) != 0)
+		return false;
+	errno = 0;
+	if (!S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size > RESULTS_BYTES_MAX)
+		return false;
+	p = ARENA_ARRAY(a, char, (size_t)st.st_size + 1);
+	while (n < (size_t)st.st_size && (some = read(fd, p + n, (size_t)st.st_size - n)) > 0)
+		n += (size_t)some;
+	return errno == 0 && results_read(a, str_make(p, n), out);
+}
+
+static bool store_file(struct engine *e, int dir_fd, int fd)
+{
+	struct arena a = { 0 };
+	struct kept_results k = { 0 };
+	bool read = read_file(fd, &a, &k), stored;
+	int error = errno;
+
+	if (!read)
+		tell(e, LOG_ERROR, "results.lost", "results could be read of", 0, error ? strerror(error) : "it is damaged");
+	stored = read && store_all(e, &k);
+	if ((stored || (!read && error == 0)) && (unlinkat(dir_fd, file_name, 0) != 0 || fsync(dir_fd) != 0))
+		tell(e, LOG_WARNING, "results.left", "results were stored, and stay in", k.n, strerror(errno));
+	if (stored)
+		tell(e, LOG_INFO, "results.stored", "results were stored, which an earlier process had left in", k.n, "");
+	arena_fini(&a);
+	return !read || stored;
+}
+
+bool results_store(struct engine *e)
+{
+	int dir_fd = open_directory(e);
+	int fd = dir_fd >= 0 ? openat(dir_fd, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+	bool good = true;
+
+	if (fd >= 0)
+		good = store_file(e, dir_fd, fd);
+	else if (errno != ENOENT)
+		tell(e, LOG_ERROR, "results.lost", "results could be read of", 0, strerror(errno));
+	if (fd >= 0)
+		(void)close(fd); /* only read from */
+	if (dir_fd >= 0)
+		(void)close(dir_fd); /* as before */
+	return good;
+}
