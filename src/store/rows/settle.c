@@ -88,6 +88,7 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 	struct db_rows *q = db_query(&e->db, Q_recipient_get, INT(o->id), INT(o->n));
 	enum recipient_state next;
 	enum removing removing;
+	uint64_t last_at;
 	unsigned state;
 
 	*lane_out = 0;
@@ -96,8 +97,11 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 	state = (unsigned)db_u64(q, 0);
 	*lane_out = db_u64(q, 1);
 	removing = (enum removing)db_u64(q, 3);
+	last_at = db_u64(q, 5);
 	db_end(q);
 	if (state != RCPT_WAITING && state != RCPT_HELD)
+		return false;
+	if (!counts && last_at == o->at) /* this result was stored before, and the answer was lost */
 		return false;
 	if (!counts) {
 		store_note(e->host->store, LOG_INFO, "delivery.late", o->id, "the result changes nothing");

@@ -16,6 +16,9 @@ struct link {
 	int fds[2]; /* the store's, the server's; -1: unused */
 	size_t left;
 	bool armed;
+	size_t answers_left;           /* 0: any number is passed on */
+	unsigned char header[5];       /* of a message of the server: its type and length */
+	size_t header_n, message_left; /* of both what has passed, and what has not */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all below */
@@ -55,14 +58,46 @@ static void add_link(void)
 	(void)close(to);
 }
 
+/* CommandComplete, ErrorResponse, ReadyForQuery: what ends a statement, or a row of them. */
+static bool is_answer(char type)
+{
+	return type == 'C' || type == 'E' || type == 'Z';
+}
+
+/* How many of these bytes of the server come before the answer that is not passed on. */
+static size_t before_cut(struct link *l, const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (l->message_left > 0) {
+			l->message_left--;
+			continue;
+		}
+		if (l->header_n == 0 && is_answer(bytes[i]) && l->answers_left > 0 && --l->answers_left == 0)
+			return i;
+		l->header[l->header_n++] = (unsigned char)bytes[i];
+		if (l->header_n < sizeof l->header)
+			continue;
+		l->header_n = 0;
+		l->message_left =
+			((size_t)l->header[1] << 24 | (size_t)l->header[2] << 16 | (size_t)l->header[3] << 8 | l->header[4]) - 4;
+	}
+	return n;
+}
+
 /* False: the connection is over. */
 static bool forward(struct link *l, int from)
 {
 	char bytes[4096];
 	size_t max = l->armed && l->left < sizeof bytes ? l->left : sizeof bytes;
-	ssize_t n = read(l->fds[from], bytes, max);
+	ssize_t n = read(l->fds[from], bytes, max), whole;
 
-	if (n <= 0 || send(l->fds[!from], bytes, (size_t)n, MSG_NOSIGNAL) != n)
+	if (n <= 0)
+		return false;
+	whole = from == 1 ? (ssize_t)before_cut(l, bytes, (size_t)n) : n;
+	if (send(l->fds[!from], bytes, (size_t)whole, MSG_NOSIGNAL) != whole)
+		return false;
+	has_cut = has_cut || whole < n;
+	if (whole < n)
 		return false;
 	if (!l->armed)
 		return true;
@@ -131,6 +166,15 @@ void proxy_cut_after(size_t bytes)
 		links[i].armed = bytes > 0;
 		links[i].left = bytes;
 	}
+	(void)pthread_mutex_unlock(&lock);
+}
+
+void proxy_cut_before_answer(size_t answer)
+{
+	(void)pthread_mutex_lock(&lock);
+	has_cut = false;
+	for (size_t i = 0; i < LINKS_MAX; i++)
+		links[i].answers_left = answer;
 	(void)pthread_mutex_unlock(&lock);
 }
 

@@ -11,6 +11,8 @@ void proxy_stop(void);
 
 /* Each connection that is open now ends after so many further bytes, of both ways; 0: none does. */
 void proxy_cut_after(size_t bytes);
+/* Each connection that is open now ends instead of passing on so manyeth an answer of the server to a statement; 0: none does. */
+void proxy_cut_before_answer(size_t answer);
 /* Has one ended since? */
 bool proxy_has_cut(void);
 
