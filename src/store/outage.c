@@ -5,13 +5,13 @@
 
 #include "posthouse/clock.h"
 
-#define TRY_EACH_NS 200000000ull
+#define TRY_EACH_MS 200
 
 static void begin_outage(struct writer *w)
 {
 	if (w->away_since_ms != 0)
 		return;
-	w->away_since_ms = clock_mono_ms();
+	w->away_since_ms = w->try_again_ms = clock_mono_ms();
 	store_note(w->st, LOG_ERROR, "store.away", 0, w->engine->error_text(w->e));
 }
 
@@ -30,22 +30,26 @@ static void pause_a_little(struct store *st)
 {
 	uv_mutex_lock(&st->lock);
 	if (!st->stop)
-		(void)uv_cond_timedwait(&st->wake, &st->lock, TRY_EACH_NS); /* either way we look */
+		(void)uv_cond_timedwait(&st->wake, &st->lock, TRY_EACH_MS * 1000000ull); /* either way we look */
 	uv_mutex_unlock(&st->lock);
 }
 
+/* A try can take many seconds, of a server that says nothing. So who waits no longer does not repeat one that has just failed: the
+ * operations of a batch would wait for one try after the other. */
 bool outage_wait(struct writer *w, uint64_t until_ms)
 {
 	begin_outage(w);
-	for (;;) {
+	while (clock_mono_ms() < until_ms || clock_mono_ms() >= w->try_again_ms) {
 		if (w->engine->reopen(w->e)) {
 			end_outage(w);
 			return true;
 		}
+		w->try_again_ms = clock_mono_ms() + TRY_EACH_MS;
 		if (clock_mono_ms() >= until_ms || store_is_stopping(w->st))
 			return false;
 		pause_a_little(w->st);
 	}
+	return false;
 }
 
 /* Until when an operation waits for a database that is away: what a client waits for at its end of data, which is an accept and

@@ -119,6 +119,7 @@ struct writer {
 	struct hashtable named; /* the messages that the batch names, each with its highest rank */
 	uint64_t commits, operations;
 	uint64_t away_since_ms; /* monotonic; 0: the database is there */
+	uint64_t try_again_ms;  /* monotonic; only while it is away */
 	struct histogram commit_time;
 	struct presence presence;
 	enum recovery recovery;
@@ -139,7 +140,7 @@ bool transaction_begin(struct writer *w);
 bool transaction_commit(struct writer *w);
 
 /* outage.c: the database is away. Wait until it can be reached again; false: not until that time (monotonic, ms), or the store is
- * to be closed. There is at least one try. */
+ * to be closed. There is a try, unless one has just failed and until_ms has passed. */
 bool outage_wait(struct writer *w, uint64_t until_ms);
 uint64_t outage_patience(const struct writer *w, const struct op *op);
 /* Set host.results_wait, and why they wait. */
