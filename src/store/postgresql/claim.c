@@ -88,7 +88,7 @@ static struct str members(struct db *db, struct arena *a)
 	return list.n > 0 ? list : S("none");
 }
 
-static struct verdict check_versions(struct node *n, struct db *db, struct arena *a)
+struct verdict node_check_versions(struct node *n, struct db *db, struct arena *a)
 {
 	uint64_t schema = 0, from = 0;
 
@@ -213,7 +213,7 @@ static struct verdict claim_once(struct node *n, struct db *db, struct arena *a,
 
 	*taken_out = c->locked = false;
 	if (db_begin(db) && db_exists(db, db_query(db, Q_node_lock_timeout, INT(n->timing.lock), INT(true))))
-		v = check_versions(n, db, a);
+		v = node_check_versions(n, db, a);
 	if (v.class == OK && db_error(db) == DB_WELL)
 		v = find_row(n, db, a, c);
 	if (v.class != OK && db_error(db) == DB_WELL) {

@@ -71,6 +71,8 @@ static struct verdict open_parts(struct postgresql *p, struct arena *a)
 	v = connect_server(p, a);
 	if (v.class == OK)
 		v = schema_open(&p->e.db, a);
+	if (v.class == OK)
+		v = node_check_versions(&p->node, &p->e.db, a); /* before any other table is looked at */
 	if (v.class == OK && !rate_store_open(&p->e, a))
 		v = temp(451, S("4.3.0"), S("the database has no key of known addresses"));
 	if (v.class == OK && !results_store(&p->e)) /* before join(), which gives back what has no result */
@@ -181,6 +183,9 @@ static bool reopen(struct engine *e)
 	v = connect_server(p, &a);
 	if (v.class == OK && node_is_lost(&p->node))
 		v = join(p, &a);
+	if (v.class == PERM && !p->refused_told) /* another version has migrated the tables; a durability is told by the node */
+		node_note(&p->node, LOG_ERROR, "node.excluded", "%.*s", STR_ARG(v.text));
+	p->refused_told = v.class == PERM;
 	if (v.class == OK && db_error(&e->db) == DB_WELL)
 		read_counters(e);
 	if (db_error(&e->db) == DB_WELL && v.class != OK)

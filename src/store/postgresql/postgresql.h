@@ -62,6 +62,7 @@ struct postgresql {
 	struct schema_days days;
 	struct janitor janitor;
 	uint64_t shards, shards_set; /* bits: for the open transaction; as the connection knows them */
+	bool refused_told;           /* that this node cannot join again */
 	bool fenced;                 /* the open transaction has made sure that the node is still a member */
 	uint64_t look_at;            /* monotonic: when the sums of the other nodes and the taken rows are looked at next */
 	char why[300];               /* of a durability that is not enough */

@@ -77,25 +77,9 @@ static struct verdict failed(struct db *db, struct arena *a, const char *what)
 
 struct verdict schema_open(struct db *db, struct arena *a)
 {
-	struct str text, since;
-	uint64_t version = 0, compatible = 0;
-
-	if (!db_exists(db, db_query(db, Q_schema_exists)) && db_error(db) == DB_WELL && !create(db))
-		return failed(db, a, "the tables cannot be made");
-	if (!schema_meta(db, S("schema_version"), a, &text) || !schema_meta(db, S("compatible_from"), a, &since) ||
-	    !str_to_u64(text, &version) || !str_to_u64(since, &compatible))
-		return failed(db, a, "the schema's version cannot be read");
-	if (compatible > SCHEMA_VERSION)
-		return perm(554, S("5.3.5"),
-			    arena_printf(a,
-					 "the database has schema %llu, for programs of schema %llu and later; this one has %d: "
-					 "install a newer Posthouse",
-					 (unsigned long long)version, (unsigned long long)compatible, SCHEMA_VERSION));
-	if (version < SCHEMA_VERSION)
-		return perm(554, S("5.3.5"),
-			    arena_printf(a, "the database has schema %llu, and this program needs %d: posthouse store migrate",
-					 (unsigned long long)version, SCHEMA_VERSION));
-	return ok();
+	if (db_exists(db, db_query(db, Q_schema_exists)) || (db_error(db) == DB_WELL && create(db)))
+		return ok();
+	return failed(db, a, "the tables cannot be made");
 }
 
 /* ---- days: of ids, in UTC; 0: all before 2000 ---- */

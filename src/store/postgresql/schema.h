@@ -1,13 +1,11 @@
-/* schema.h - the tables in the database: makes them in an empty one, judges their version, and makes and drops the partitions of
- * days. After an error of the database it is in `db`. */
+/* schema.h - the tables in the database: makes them in an empty one, and makes and drops the partitions of days. After an error of
+ * the database it is in `db`. */
 #ifndef POSTGRESQL_SCHEMA_H
 #define POSTGRESQL_SCHEMA_H
 
 #include "db.h"
 
 #include "posthouse/verdict.h"
-
-#define SCHEMA_VERSION 1
 
 /* Days whose partitions are there, so that an accept need not ask. It starts as { 0 }; { 0 } is also right after a restart. */
 struct schema_days {
@@ -18,8 +16,8 @@ struct schema_days {
 /* Settings of a connection that uses statements.def: once after each db_open(), before the first statement. */
 bool schema_session(struct db *db);
 
-/* Make the tables when there are none, also when several nodes start at the same moment; refuse the schema of a version that does
- * not fit this program's. The verdict's text lives in `a`. Outside a transaction. */
+/* Make the tables when there are none, also when several nodes start at the same moment. Their version is judged by
+ * node_check_versions(). The verdict's text lives in `a`. Outside a transaction. */
 struct verdict schema_open(struct db *db, struct arena *a);
 
 /* A value of the table meta; false when there is none, or after an error. */

@@ -141,19 +141,6 @@ static void half_a_schema_is_undone(void **state)
 	make(f);
 }
 
-static void versions_that_do_not_fit(void **state)
-{
-	struct fixture *f = *state;
-
-	make(f);
-	(void)value(f, "UPDATE meta SET value='5' WHERE key='schema_version'");  /* gives no value */
-	assert_int_equal(schema_open(&f->db, &f->arena).class, OK);              /* compatible from 1 */
-	(void)value(f, "UPDATE meta SET value='4' WHERE key='compatible_from'"); /* as above */
-	assert_int_equal(schema_open(&f->db, &f->arena).class, PERM);
-	(void)value(f, "UPDATE meta SET value='0'"); /* as above */
-	assert_int_equal(schema_open(&f->db, &f->arena).class, PERM);
-}
-
 /* ---- partitions ---- */
 
 /* A message that is finished or open, and an event of it. */
@@ -363,7 +350,6 @@ int main(void)
 		CASE(two_nodes_make_the_tables_once),
 		CASE(the_key_is_random),
 		CASE(half_a_schema_is_undone),
-		CASE(versions_that_do_not_fit),
 		CASE(each_day_has_its_partitions),
 		CASE(a_partition_that_is_rolled_back_is_made_again),
 		CASE(two_nodes_add_the_same_days),
