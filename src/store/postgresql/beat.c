@@ -57,14 +57,15 @@ static bool name_connection(struct node *n, uint64_t epoch)
 	return n->named_epoch == epoch;
 }
 
-/* Is the server's durability still what was configured? A promotion can have emptied synchronous_standby_names. */
+/* Is the server's durability still what was configured? A promotion can have emptied synchronous_standby_names; until an operator
+ * has mended that, each beat looks. */
 static void check_durability(struct node *n)
 {
 	uint64_t now = n->boottime();
 	char why[200];
 	bool durable;
 
-	if (n->durable_at != 0 && now - n->durable_at < n->timing.durability)
+	if (node_is_durable(n) && n->durable_at != 0 && now - n->durable_at < n->timing.durability)
 		return;
 	durable = db_check_durability(&n->db, n->host->database->standby, why, sizeof why);
 	if (db_error(&n->db) != DB_WELL)
