@@ -5,17 +5,18 @@ CLUSTER = pathlib.Path(__file__).resolve().parent.parent.parent / "packaging/clu
 
 
 class Databases:
-    """Started at once, on ports that no other test gets; removed with the test."""
+    """Started at once, on ports that no other test gets; removed with the test. With nodes: see Cluster in nodes_bed.py."""
 
-    def __init__(self, name="databases"):
-        self.directory = pathlib.Path(WORK_DIR()) / name
+    def __init__(self, *options, nodes=0):
+        self.directory = pathlib.Path(WORK_DIR()) / "cluster"
         self.ports = {"db1": free_port(), "db2": free_port()}
+        ports = [*self.ports.values(), *(free_port() for _ in range(3 * nodes + 2 if nodes else 0))]
         end_with_the_test(self, last=True)
-        self.connection = self.run("start", *self.ports.values()).strip()
+        self.connection = self.run("start", "--nodes", nodes, "--ports", " ".join(map(str, ports)), *options).strip()
         self.password = (self.directory / "password").read_text().strip()
 
     def command(self, verb, *arguments):
-        return subprocess.run([CLUSTER, "databases", verb, self.directory, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        return subprocess.run([CLUSTER, verb, self.directory, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               stdin=subprocess.DEVNULL, text=True)
 
     def run(self, verb, *arguments):
@@ -38,7 +39,7 @@ class Databases:
         return done.stdout.strip()
 
     def end(self, keep):
-        if not (self.directory / ".databases").exists():
+        if not (self.directory / ".cluster").exists():
             return
         for server in self.ports:
             log = self.directory / "data" / f"{server}.log"

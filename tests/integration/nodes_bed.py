@@ -162,16 +162,11 @@ class Frozen:
 class Bed:
     """Nodes 1 to n, each with a directory of its own. `database` has sql() and gives the setting `store` as text."""
 
-    def __init__(self, n=2, database=None, stores=None, proxy=None, **more):
+    def __init__(self, n=2, database=None, stores=None):
         self.database, self.sink = database or Database(), Counting()
         self.relays = []
         for i in range(n):
-            store = stores[i] if stores else self.store()
-            self.relays.append(Relay(self.sink.port, extra=store, workers=1, start=False, **more))
-            if proxy:
-                conf = self.relays[i].conf
-                conf.write_text(conf.read_text().replace('tls = "starttls"; }', f'tls = "starttls"; proxy_protocol = [ "{proxy}" ]; }}'))
-            self.relays[i].start()
+            self.relays.append(Relay(self.sink.port, extra=stores[i] if stores else self.store(), workers=1))
             assert (self.relays[i].dir / "state/node").exists()
         self.wait_balanced(n)
 
@@ -243,27 +238,39 @@ class Bed:
         return twice
 
 
-class Balancer:
-    """HAProxy in front of all nodes, which it tells by the PROXY protocol who the client is. Clients connect to it as to a relay."""
+class Node(Relay):
+    """A relay that packaging/cluster has made and runs."""
 
-    def __init__(self, relays):
-        self.port, self.relay = free_port(), relays[0]
-        conf = pathlib.Path(WORK_DIR()) / "haproxy.cfg"
-        conf.write_text(f"""defaults
-  mode tcp
-  timeout connect 5s
-  timeout client 90s
-  timeout server 90s
-  option redispatch
-listen submission
-  bind 127.0.0.1:{self.port}
-  balance roundrobin
-""" + "".join(f"  server node{i} 127.0.0.1:{relay.port} source 127.0.0.5 send-proxy check check-send-proxy inter 500\n"
-              for i, relay in enumerate(relays)))
-        self.process = start_process(["/usr/sbin/haproxy", "-db", "-f", conf])
-        wait_for(lambda: can_connect(self.port), "HAProxy")
+    def __init__(self, build, place):
+        self.build, self.conf, self.log_path, self.log_start = build, place / "posthouse.conf", place / "log", 0
+        self.process = True
 
-    def connect(self, timeout):
-        client = Client(self.port, self.relay.tls(), False, timeout)
-        client.login(f"alice@{DOMAIN}", PASSWORD)
+
+class Cluster(Bed):
+    """All of packaging/cluster: nodes 1 to n, a primary with a synchronous standby, and HAProxy, to which clients connect."""
+
+    def __init__(self, n=3, build=SANITIZED):
+        self.sink = Counting()
+        self.database = Databases("--posthouse", build / "posthouse", "--next-hop", f"127.0.0.1:{self.sink.port}", "--store",
+                                  'node_timeout = "10s"; patience = "1s";', nodes=n)
+        self.run, self.place = self.database.run, (self.database.directory / "data").resolve()
+        self.relays = [Node(build, self.place / f"node{i + 1}") for i in range(n)]
+        end_with_the_test(self)
+        self.wait_balanced(n)
+
+    def connect(self, timeout, implicit=False):
+        port = int((self.place / f"haproxy.{'implicit' if implicit else 'starttls'}.port").read_text())
+        client = Client(port, ssl.create_default_context(cafile=self.place / "common/fullchain.pem"), implicit, timeout)
+        client.login(f"alice@{DOMAIN}", (self.database.directory / "account").read_text().strip())
         return client
+
+    def end(self, keep=False):
+        self.run("stop")
+        reports = [line for relay in self.relays for line in relay.sanitizer_reports()]
+        for relay in self.relays:
+            if keep or reports:
+                print(f"---- {relay.log_path} ----\n{relay.log_tail()}")
+        if reports:
+            print("SANITIZER:", *reports, sep="\n")
+            sys.stdout.flush()
+            os._exit(1)

@@ -1,5 +1,5 @@
-"""packaging/cluster: the databases that a cluster of nodes stands on."""
-from databases import *
+"""packaging/cluster: nodes behind HAProxy, and the databases that they stand on."""
+from nodes_bed import *
 
 
 def working_in(place):
@@ -64,7 +64,7 @@ def test_databases_with_two_primaries():
     db.run("promote")
     for server in db.ports:
         assert db.admin(server, "SELECT pg_is_in_recovery()") == "f", server
-    lost = start_process([CLUSTER, "databases", "psql", db.directory, "db1", "-Atqc", "INSERT INTO word VALUES ('never acknowledged')"])
+    lost = start_process([CLUSTER, "psql", db.directory, "db1", "-Atqc", "INSERT INTO word VALUES ('never acknowledged')"])
     waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
     wait_for(lambda: db.admin("db1", waits) == "1", "a commit that waits for the standby")
     db.admin("db2", "INSERT INTO word VALUES ('acknowledged')")
@@ -77,8 +77,49 @@ def test_databases_refuse_a_directory_of_others():
     directory = pathlib.Path(WORK_DIR()) / "other"
     directory.mkdir()
     (directory / "file").write_text("mine")
-    for verb, why in [("start", "was not made by this script"), ("remove", "has no databases"), ("stop", "has no databases")]:
-        done = subprocess.run([CLUSTER, "databases", verb, directory], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for verb, why in [("start", "was not made by this script"), ("remove", "has no cluster"), ("stop", "has no cluster")]:
+        done = subprocess.run([CLUSTER, verb, directory], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert done.returncode == 1 and why in done.stdout, done.stdout
     assert [path.name for path in directory.iterdir()] == ["file"]
-    assert subprocess.run([CLUSTER, "databases", "dance", directory], stderr=subprocess.DEVNULL).returncode == 64
+    assert subprocess.run([CLUSTER, "dance", directory], stderr=subprocess.DEVNULL).returncode == 64
+
+
+def test_killed_node_behind_a_balancer():
+    """Clients come back to the address that they know, and find a node that lives."""
+    cluster = Cluster(3)
+    load = Load([cluster] * 4)
+    load.wait(60)
+    assert {node_of(id) for id in load.accepted} == {1, 2, 3}
+    for relay in cluster.relays:
+        assert "client=127.0.0.1 " in relay.log_text()
+    cluster.run("kill-node", 2)
+    before, flying = len(load.accepted), cluster.flying(2)
+    load.wait(60)
+    assert {node_of(id) for id in load.accepted[before + 10:]} == {1, 3}
+    assert "node 2    does not run\nnode 3    takes mail\n" in cluster.run("status")
+    cluster.wait_state(2, "dead")
+    ids = load.stop()
+    assert re.search(r"^2 .* dead ", cluster.run("status"), re.M), cluster.run("status")
+    cluster.run("freeze-node", 3)
+    assert "node 3    is frozen\n" in cluster.run("status")
+    cluster.run("thaw-node", 3)
+    cluster.run("start")
+    assert cluster.run("status").count("takes mail\n") == 3
+    ids += [id for id in re.findall("queued as (.*)", cluster.run("send", 3))]
+    cluster.check(ids, retry=True, flying=flying)
+
+
+def test_cluster_after_the_loss_of_the_primary():
+    """Nodes wait for the operator's word on what commits wait for, and go on with the old primary as the standby of the new one."""
+    cluster = Cluster(2, RELEASE)
+    ids = re.findall("queued as (.*)", cluster.run("send", 3))
+    cluster.run("kill-primary")
+    cluster.run("promote")
+    for relay in cluster.relays:
+        relay.wait_log("event=node.not_durable")
+    assert "was refused" in cluster.database.command("send").stdout
+    cluster.run("rejoin")
+    wait_for(lambda: cluster.run("status").count("takes mail\n") == 2, lambda: cluster.run("status"), every=0.5)
+    assert "db1       port {db1}, synchronous standby\ndb2       port {db2}, primary\n".format(**cluster.database.ports) in cluster.run("status")
+    client = cluster.connect(60, implicit=True)
+    cluster.check([*ids, client.submit(f"alice@{DOMAIN}", ["bob@example.net"], simple_message())], retry=True)

@@ -176,20 +176,3 @@ def test_node_frozen_with_locks():
     assert bed.nodes()[2] == ("up", 3)
     load.wait(20)
     assert bed.check(load.stop(), retry=True) == {}
-
-
-def test_killed_node_behind_a_balancer():
-    """Clients come back to the address that they know, and find a node that lives."""
-    bed = Bed(2, proxy="127.0.0.5")
-    load = Load([Balancer(bed.relays)] * 4)
-    load.wait(60)
-    assert {node_of(id) for id in load.accepted} == {1, 2}
-    for relay in bed.relays:
-        assert "client=127.0.0.1 " in relay.log_now()
-    bed.relays[1].kill_all()
-    before, flying = len(load.accepted), bed.flying(2)
-    load.wait(60)
-    assert {node_of(id) for id in load.accepted[before + 10:]} == {1}
-    ids = load.stop()
-    bed.relays[1].start()
-    bed.check(ids, retry=True, flying=flying)
