@@ -34,8 +34,8 @@ static void pause_a_little(struct store *st)
 	uv_mutex_unlock(&st->lock);
 }
 
-/* A try can take many seconds, of a server that says nothing. So who waits no longer does not repeat one that has just failed: the
- * operations of a batch would wait for one try after the other. */
+/* A try can take many seconds, of a server that says nothing. So an operation that waits no longer does not repeat one that has
+ * just failed: the operations of a batch would wait for one try after the other. */
 bool outage_wait(struct writer *w, uint64_t until_ms)
 {
 	begin_outage(w);

@@ -1,5 +1,5 @@
-/* schema.h - the tables in the database: makes them in an empty one, and makes and drops the partitions of days. After an error of
- * the database it is in `db`. */
+/* schema.h - the tables in the database: makes them in an empty one, and makes and drops the partitions of days. After an error
+ * of the database it is in `db`. */
 #ifndef POSTGRESQL_SCHEMA_H
 #define POSTGRESQL_SCHEMA_H
 

@@ -96,7 +96,7 @@ static const char *const schema_script[] = {
 	/* What each node has added and taken away: the sums are what there is. */
 	"CREATE TABLE counter(node int8 PRIMARY KEY,open_messages int8 NOT NULL,waiting int8 NOT NULL,held int8 NOT NULL,"
 	"failed int8 NOT NULL,lanes int8 NOT NULL,at int8 NOT NULL) WITH(fillfactor=10," VACUUM_AFTER(1000) ")",
-	/* The passwords of the accounts. line: as the account file has it, without its end; device is empty for the main password. */
+	/* The passwords of the accounts. line: as in the account file, without its end; device: empty for the main password. */
 	"CREATE TABLE account(name text NOT NULL,device text NOT NULL,line text NOT NULL,PRIMARY KEY(name,device))",
 
 	/* Last: a database with this table has all. known_key: 128 random bits; of each UUID the digits that are not random are

@@ -512,6 +512,14 @@ struct str find_now(struct fixture *f, struct find find, size_t page)
 	return all;
 }
 
+struct str event_fields(const struct answer *a, size_t row)
+{
+	struct str fields = ((const struct event_row *)a->rows)[row].fields;
+	struct str node = S(" node=1");
+
+	return str_ends(fields, node) ? str_head(fields, fields.n - node.n) : fields;
+}
+
 struct str events(struct fixture *f, uint64_t id)
 {
 	struct answer a = trace_now(f, id, 0, 100);

@@ -106,6 +106,8 @@ struct str gates(struct fixture *f);
 
 /* The events of a message as "name name …". */
 struct str events(struct fixture *f, uint64_t id);
+/* The fields of a row of trace_now(), without the node that an engine of several nodes adds. */
+struct str event_fields(const struct answer *a, size_t row);
 
 #define assert_str(actual, expected)                                                                                             \
 	do {                                                                                                                     \

@@ -100,7 +100,7 @@ static void pages_of_show_and_trace(void **state)
 	a = trace_now(f, 100, 0, 3);
 	assert_int_equal(a.n, 3);
 	assert_str(((const struct event_row *)a.rows)[0].name, "mail.accepted");
-	assert_str(((const struct event_row *)a.rows)[0].fields, "size=22");
+	assert_str(event_fields(&a, 0), "size=22");
 	a = trace_now(f, 100, a.next, 3);
 	assert_int_equal(a.n, 1);
 	assert_int_equal(a.next, 0);
@@ -143,7 +143,7 @@ static void hold_and_release(void **state)
 	assert_int_equal(lanes_now(f, clock_now_ms(), 10).n, 2);
 	assert_str(events(f, 100), "mail.accepted mail.held recipient.settled mail.released");
 	a = trace_now(f, 100, 1, 1);
-	assert_str(((const struct event_row *)a.rows)[0].fields, "reason=\"by \\\"root\\\"\"");
+	assert_str(event_fields(&a, 0), "reason=\"by \\\"root\\\"\"");
 }
 
 /* How many recipients all lanes and messages 100 to 102 give now. */

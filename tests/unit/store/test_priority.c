@@ -234,7 +234,7 @@ static void mail_may_be_held_from_the_start(void **state)
 	assert_str(show_now(f, 100, 0, 10).message->held, "over the limit of \"recipients\"");
 	assert_str(events(f, 100), "mail.accepted mail.held");
 	a = trace_now(f, 100, 0, 10);
-	assert_str(((const struct event_row *)a.rows)[1].fields, "reason=\"over the limit of \\\"recipients\\\"\"");
+	assert_str(event_fields(&a, 1), "reason=\"over the limit of \\\"recipients\\\"\"");
 	a = alter_now(f, (struct selector){ .user = S("alice") }, ALTER_RELEASE);
 	assert_int_equal(a.count, 1);
 	assert_int_equal(stats_now(f).held, 0);

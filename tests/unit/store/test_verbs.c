@@ -124,7 +124,7 @@ static void rerouted_recipients_have_a_lane_of_their_own(void **state)
 	a = trace_now(f, 100, 0, 2);
 	a = trace_now(f, 100, a.next, 1);
 	assert_str(((const struct event_row *)a.rows)[0].name, "mail.rerouted");
-	assert_str(((const struct event_row *)a.rows)[0].fields, "via=backup reason=\"isp is down\"");
+	assert_str(event_fields(&a, 0), "via=backup reason=\"isp is down\"");
 }
 
 static void reroute_of_held_and_leased(void **state)

@@ -104,7 +104,9 @@ void engine_fail_bad(struct fixture *f, unsigned way)
 
 	(void)run_sql(f, arena_cstr(&f->arena, sql));
 	(void)run_sql(f, "DROP TRIGGER IF EXISTS bad ON event");
-	(void)run_sql(f, "CREATE TRIGGER bad BEFORE INSERT ON event FOR EACH ROW WHEN (new.fields='bad') EXECUTE FUNCTION bad()");
+	(void)run_sql(
+		f,
+		"CREATE TRIGGER bad BEFORE INSERT ON event FOR EACH ROW WHEN (new.fields LIKE 'bad %') EXECUTE FUNCTION bad()");
 }
 
 #define IN_USE "(EXISTS(SELECT 1 FROM due WHERE lane=l.id) OR EXISTS(SELECT 1 FROM taken WHERE lane=l.id))"
