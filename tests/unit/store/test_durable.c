@@ -189,7 +189,7 @@ static void killed_at_random(void **state)
 {
 	static const size_t after[] = { 1, 50, 333, 1000, 2500 };
 
-	for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+	for (size_t i = 0; i < (engine_has_files ? 5 : 3); i++) { /* a server needs longer for each message that is looked at */
 		life(*state, (i + 1) * FIRST_LIFE, false, NULL, after[i]);
 		life(*state, (i + 1) * FIRST_LIFE + 500000, true, NULL, after[i]);
 	}
@@ -263,8 +263,11 @@ static void lose_the_disk(struct fixture *own)
 static void an_input_output_error_ends_the_process(void **state)
 {
 	struct fixture *f = *state;
-	int status = child_status(f, lose_the_disk);
+	int status;
 
+	if (!engine_has_files)
+		return;
+	status = child_status(f, lose_the_disk);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 70);
 	assert_int_equal(fixture_open(f).class, OK);
@@ -295,9 +298,12 @@ static void a_file_left_behind_is_collected(void **state)
 {
 #ifdef POSTHOUSE_CRASH_POINTS
 	struct fixture *f = *state;
-	int status = child_status(f, die_before_unlink);
 	char name[ID_TEXT_MAX], *path;
+	int status;
 
+	if (!engine_has_files)
+		return;
+	status = child_status(f, die_before_unlink);
 	path = fixture_path(f, arena_cstr(&f->arena, arena_printf(&f->arena, "large/%s", id_format(100, name))));
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(access(path, F_OK), 0);
