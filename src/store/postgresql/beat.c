@@ -2,6 +2,8 @@
  * shows no life is in death.c. */
 #include "node.h"
 
+#include "schema.h"
+
 #include "posthouse/clock.h"
 
 #include <stdio.h>
@@ -31,7 +33,7 @@ static bool connect_server(struct node *n)
 				    .password = d->password,
 				    .application_name = arena_cstr(&a, name),
 				    .timeline_seen = node_timeline(n) };
-	bool opened = db_open(&n->db, &target);
+	bool opened = db_open(&n->db, &target) && schema_session(&n->db);
 
 	if (opened) {
 		node_saw_timeline(n, n->db.timeline);

@@ -220,7 +220,10 @@ static void end_read(struct engine *e)
 	taken_commit(&p->taken);
 }
 
-/* Whoever knows of a lost take is this thread alone, and it has no take under way now. */
+static enum engine_error error(const struct engine *e);
+
+/* Whoever knows of a lost take is this thread alone, and it has no take under way now. What another transaction was in the way of
+ * is done in the next round. */
 static void idle(struct engine *e, bool was_idle)
 {
 	struct postgresql *p = postgresql_of(e);
@@ -237,9 +240,10 @@ static void idle(struct engine *e, bool was_idle)
 	if (db_error(&e->db) == DB_WELL && commit(e) && janitor_days(e))
 		return;
 	rollback(e);
-	if (db_error(&e->db) == DB_AWAY)
+	if (error(e) == ENGINE_AWAY)
 		return;
-	store_note(e->host->store, LOG_ERROR, "store.refused", 0, e->db.error);
+	if (error(e) != ENGINE_PASSING)
+		store_note(e->host->store, LOG_ERROR, "store.refused", 0, e->db.error);
 	db_forget_error(&e->db);
 }
 
