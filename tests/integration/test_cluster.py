@@ -1,5 +1,6 @@
 """packaging/cluster: nodes behind HAProxy, and the databases that they stand on."""
 from nodes_bed import *
+from test_guide import plain_text
 
 
 def working_in(place):
@@ -123,3 +124,19 @@ def test_cluster_after_the_loss_of_the_primary():
     assert "db1       port {db1}, synchronous standby\ndb2       port {db2}, primary\n".format(**cluster.database.ports) in cluster.run("status")
     client = cluster.connect(60, implicit=True)
     cluster.check([*ids, client.submit(f"alice@{DOMAIN}", ["bob@example.net"], simple_message())], retry=True)
+
+
+def test_settings_of_the_manual():
+    text = (CLUSTER.parent.parent / "man/posthouse-cluster.7").read_text()
+    blocks = {name: plain_text(body) for name, body in re.findall(r'^\.\\" (?:conf|file|example): (\S+)\n\.EX\n(.*?)^\.EE$', text, re.M | re.S)}
+    relay = Relay(1, start=False, users=())
+    (relay.dir / "haproxy.cfg").write_text(blocks["haproxy.cfg"])
+    subprocess.run(["/usr/sbin/haproxy", "-c", "-q", "-f", relay.dir / "haproxy.cfg"], check=True)
+    (relay.dir / "database.password").write_text("secret")
+    (relay.dir / "database.password").chmod(0o600)
+    shutil.copy(relay.dir / relay.certificate, relay.dir / "database-ca.pem")
+    store = re.sub(r"\\+\n *", "", blocks["store"]).replace("/etc/posthouse", str(relay.dir))
+    relay.conf.write_text(re.sub(r"^listen = .*\n.*\n", "", relay.conf.read_text(), flags=re.M) + blocks["listen"] + store)
+    assert "configuration is good" in relay.command("check").stdout
+    shown = relay.command("check", "--dump").stdout
+    assert shown.count('"192.0.2.10"') == 2 and "host=db1.example.org,db2.example.org dbname=posthouse user" in shown, shown
