@@ -401,12 +401,19 @@ typedef void (*store_backup_fn)(void *ctx, struct verdict v, const struct backup
 void store_backup(struct store *st, struct str name, store_backup_fn done, void *ctx);
 void store_stop_backup(struct store *st); /* the one that is being made; closing does so too */
 
+/* Why the operations of a transaction were repeated with more care. CONFLICT: with what other nodes did, or had charged. */
+enum store_repeat { REPEAT_REFUSED, REPEAT_CONFLICT, REPEAT_FULL, REPEAT_AWAY, REPEATS };
+const char *store_repeat_name(enum store_repeat reason);
+
 /* Counters kept incrementally; synchronous. */
 struct store_stats {
 	uint64_t open_messages, waiting, held, failed, lanes; /* messages; recipients by state; lanes */
 	uint64_t accepted, settled, commits;                  /* since the start */
 	uint64_t operations;                                  /* that changed something, since the start: several in a commit */
 	struct histogram commit_time;                         /* of the commits alone */
+	uint64_t repeated[REPEATS];                           /* transactions, since the start */
+	uint64_t late;                                        /* results that changed nothing, since the start */
+	uint64_t over;                                        /* accepts that only the database knew to be over a limit */
 	uint64_t file_bytes, free_bytes;                      /* of the engine's files; on their disk, UINT64_MAX: not known */
 	bool full;                                            /* accepts are refused for want of space */
 	bool lost;     /* the database was removed or replaced: every operation is refused */

@@ -271,7 +271,7 @@ void queue_check_idle(void *queue)
 	struct queue *q = queue;
 
 	if (q->stopping && !dispatch_is_busy(&q->dispatch) && q->intake.accepting == 0 && q->admin.n == 0 &&
-	    list_empty(&q->accounting.resets) && !reports_are_busy(&q->reports))
+	    list_empty(&q->accounting.resets) && list_empty(&q->accounting.shows) && !reports_are_busy(&q->reports))
 		close_store(q);
 }
 

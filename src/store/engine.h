@@ -188,6 +188,9 @@ struct store_engine {
 	bool (*begin)(struct engine *e);
 	bool (*commit)(struct engine *e);
 	void (*rollback)(struct engine *e);
+	/* After a transaction that failed, and rollback(): can the same requests succeed together, if the engine looks at them
+	 * with more care? Then the next transaction is that. NULL: never. */
+	bool (*again)(struct engine *e);
 	/* One state of the database for several requests. */
 	void (*begin_read)(struct engine *e);
 	void (*end_read)(struct engine *e);

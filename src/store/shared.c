@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NOTES_MAX 1000
 
@@ -28,6 +29,29 @@ const struct verdict store_busy = {
 const struct verdict store_unknown = {
 	.class = PERM, .code = 550, .enhanced = LITERAL("5.0.0"), .text = LITERAL("no such message")
 };
+
+const char *store_repeat_name(enum store_repeat reason)
+{
+	static const char *const names[] = { "refused", "conflict", "full", "away" };
+
+	return names[reason];
+}
+
+struct store_stats writer_stats(const struct writer *w)
+{
+	struct store_stats stats = { 0 };
+
+	w->engine->stats(w->e, &stats);
+	stats.commits = w->commits;
+	stats.operations = w->operations;
+	stats.commit_time = w->commit_time;
+	memcpy(stats.repeated, w->repeated, sizeof stats.repeated);
+	stats.file_bytes = w->presence.bytes;
+	stats.free_bytes = w->host.space.free_bytes;
+	stats.full = w->host.space.full;
+	stats.lost = w->presence.lost;
+	return stats;
+}
 
 void id_array_add(struct id_array *a, uint64_t id)
 {

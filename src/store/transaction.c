@@ -20,3 +20,13 @@ bool transaction_commit(struct writer *w)
 	spool_after_commit(&w->host);
 	return true;
 }
+
+void transaction_count_failure(struct writer *w)
+{
+	switch (w->engine->error(w->e)) {
+	case ENGINE_FULL: w->repeated[REPEAT_FULL]++; break;
+	case ENGINE_AWAY: w->repeated[REPEAT_AWAY]++; break;
+	case ENGINE_PASSING: w->repeated[REPEAT_CONFLICT]++; break;
+	default: w->repeated[REPEAT_REFUSED]++;
+	}
+}

@@ -105,21 +105,6 @@ static bool take_batch(struct writer *w)
 
 /* ---- answers ---- */
 
-struct store_stats writer_stats(const struct writer *w)
-{
-	struct store_stats stats = { 0 };
-
-	w->engine->stats(w->e, &stats);
-	stats.commits = w->commits;
-	stats.operations = w->operations;
-	stats.commit_time = w->commit_time;
-	stats.file_bytes = w->presence.bytes;
-	stats.free_bytes = w->host.space.free_bytes;
-	stats.full = w->host.space.full;
-	stats.lost = w->presence.lost;
-	return stats;
-}
-
 /* Hand operations back to the loop, with the counters as they are now. */
 static void publish(struct writer *w, struct list *ops)
 {
@@ -236,12 +221,10 @@ static void replay(struct writer *w)
 }
 
 /* All writing operations in one transaction. */
-static void run_writes(struct writer *w)
+static bool try_writes(struct writer *w)
 {
-	bool good;
+	bool good = transaction_begin(w);
 
-	w->host.alone = false;
-	good = transaction_begin(w);
 	for (enum rank rank = RANK_RESULT; rank < RANK_READ && good; rank++) {
 		LIST_EACH (i, &w->batch[rank]) {
 			run_op(w, CONTAINER_OF(i, struct op, link));
@@ -250,12 +233,22 @@ static void run_writes(struct writer *w)
 				break;
 		}
 	}
-	if (good && transaction_commit(w))
-		return;
-	if (!recover_from_error(w))
-		return;
-	if (w->engine->error(w->e) != ENGINE_AWAY) /* else it lasts until the database is back */
-		w->engine->forget_error(w->e);
+	return good && transaction_commit(w);
+}
+
+static void run_writes(struct writer *w)
+{
+	bool again;
+
+	w->host.alone = false;
+	do {
+		if (try_writes(w) || !recover_from_error(w))
+			return;
+		transaction_count_failure(w);
+		again = w->engine->error(w->e) != ENGINE_FULL && w->engine->again && w->engine->again(w->e);
+		if (w->engine->error(w->e) != ENGINE_AWAY) /* else it lasts until the database is back */
+			w->engine->forget_error(w->e);
+	} while (again);
 	replay(w);
 }
 

@@ -120,6 +120,7 @@ struct writer {
 	uint64_t commits, operations;
 	uint64_t away_since_ms; /* monotonic; 0: the database is there */
 	uint64_t try_again_ms;  /* monotonic; only while it is away */
+	uint64_t repeated[REPEATS];
 	struct histogram commit_time;
 	struct presence presence;
 	enum recovery recovery;
@@ -138,6 +139,7 @@ struct store_stats writer_stats(const struct writer *w);
  * failed. */
 bool transaction_begin(struct writer *w);
 bool transaction_commit(struct writer *w);
+void transaction_count_failure(struct writer *w); /* of several operations together, rolled back; its error stands */
 
 /* outage.c: the database is away. Wait until it can be reached again; false: not until that time (monotonic, ms), or the store is
  * to be closed. There is a try, unless one has just failed and until_ms has passed. */

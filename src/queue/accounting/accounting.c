@@ -11,6 +11,7 @@ void accounting_init(struct accounting *acc, struct role *r, struct timers *time
 	acc->observer = o;
 	acc->generation = 1;
 	list_init(&acc->resets);
+	list_init(&acc->shows);
 	timers_add(timers, &acc->write_retry, acc);
 	buckets_init(acc, bucket_users);
 	bans_init(acc);

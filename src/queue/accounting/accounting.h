@@ -45,6 +45,7 @@ struct accounting {
 	struct admission admission;
 	struct tally limited; /* mail that a limit refused or had held, by the rule */
 	struct list resets;   /* of show.c: the store works on them */
+	struct list shows;    /* of show.c: they wait for buckets_read_again() */
 };
 
 /* Everything that the observer and the role point to must live until accounting_fini(). */

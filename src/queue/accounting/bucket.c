@@ -23,8 +23,7 @@ static void bucket_free(struct bucket *b)
 	free(b);
 }
 
-/* Where reading goes on after a failure; NULL: from the start. */
-static void remember_place(struct buckets *all, const struct bucket_row *last)
+void buckets_remember_place(struct buckets *all, const struct bucket_row *last)
 {
 	free(all->read_key);
 	free(all->read_rule);
@@ -37,7 +36,7 @@ void buckets_fini(struct accounting *acc)
 	HASHTABLE_EACH (i, &acc->buckets.table)
 		bucket_free(CONTAINER_OF(i, struct bucket, in_table));
 	hashtable_fini(&acc->buckets.table);
-	remember_place(&acc->buckets, NULL);
+	buckets_remember_place(&acc->buckets, NULL);
 	LIST_EACH (i, &acc->buckets.changes.dirty) /* those that are forgotten: their rows were still to be written */
 		bucket_free(CONTAINER_OF(i, struct bucket, in_dirty));
 }
@@ -134,10 +133,14 @@ static void on_load_retry(uv_timer_t *t)
 	buckets_load(t->data);
 }
 
-static void read_row(struct accounting *acc, const struct bucket_row *row, uint64_t now)
+void bucket_read_row(struct accounting *acc, const struct bucket_row *row, uint64_t now)
 {
 	struct bucket *b;
 
+	if (str_eq(row->key, S(RESET_KEY))) {
+		acc->buckets.reset_at_us = row->tat_us;
+		return;
+	}
 	/* an empty bucket is the same as none, unless it records that somebody was notified */
 	if (row->tat_us <= now * 1000 && row->warned_at * 1000 + NOTIFIED_KEPT_US <= now * 1000)
 		return;
@@ -172,17 +175,19 @@ static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *row
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		read_row(acc, &rows[i], now);
+		bucket_read_row(acc, &rows[i], now);
 	if (n == PAGE_MAX) {
-		remember_place(all, &rows[n - 1]);
+		buckets_remember_place(all, &rows[n - 1]);
 		buckets_load(acc);
 		return;
 	}
 	if (all->beyond > 0)
 		log_warning(NULL, "limits.crowded", kv("read", all->table.n), kv("left_out", all->beyond));
-	remember_place(all, NULL);
+	buckets_remember_place(all, NULL);
 	all->unreadable = false;
 	all->known = true;
+	if (store_is_shared(acc->store))
+		buckets_follow(acc);
 	acc->observer->loaded(acc->observer->ctx);
 }
 
@@ -234,6 +239,7 @@ static void make_row(void *ctx, struct arena *a, struct list *item, void *row_ou
 
 	*(struct bucket_row *)row_out = bucket_row_of(a, b);
 	b->saved_us = b->tat_us;
+	b->written_in = ((struct accounting *)ctx)->buckets.round;
 	if (b->forgotten)
 		bucket_free(b);
 }
@@ -276,6 +282,7 @@ void buckets_init(struct accounting *acc, const struct bucket_user *const *users
 	acc->buckets.users = users;
 	writebehind_init(&acc->buckets.changes, &write_ops, acc);
 	timers_add(acc->timers, &acc->buckets.load_retry, acc);
+	buckets_follow_init(acc);
 }
 
 void bucket_touch(struct accounting *acc, struct bucket *b)

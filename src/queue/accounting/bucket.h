@@ -26,6 +26,7 @@ struct bucket {
 	uint64_t warned_at;
 	uint64_t logged_at;             /* when the log last said that the rate is used up; failed_logins.c: the last turn */
 	size_t users;                   /* number of pointers to the bucket; a bucket without any is freed when it is empty */
+	uint64_t read_in, written_in;   /* the round of buckets_follow() that has read it; in which this node has written it */
 	bool forgotten;                 /* no longer in the table: the empty row is still to be written */
 	const struct bucket_user *user; /* whose rule it has; NULL: the rule is a rate of the configuration */
 };
@@ -52,6 +53,13 @@ struct buckets {
 	char *read_key, *read_rule; /* the last row that was read */
 	uint64_t beyond;            /* rows that were not read because of BUCKETS_MAX */
 	uv_timer_t load_retry;
+
+	/* Following other nodes (bucket_follow.c). */
+	uv_timer_t follow;
+	uint64_t reset_at_us; /* the last reset that is known, as its row has it */
+	uint64_t round;       /* counts the times that all rows were read again */
+	bool reading;
+	struct list readers; /* struct buckets_reader, in_readers: wait for the end of the round */
 };
 
 void buckets_init(struct accounting *acc, const struct bucket_user *const *users);
@@ -70,6 +78,31 @@ bool buckets_are_many(const struct accounting *acc);
 /* All buckets in small pages, with a cursor as in hashtable_page(): buckets can be made between pages, and while a page is
  * used. */
 struct bucket **buckets_page(const struct accounting *acc, struct arena *a, uint64_t *cursor, size_t *n_out);
+
+/* Where reading goes on: behind this row; NULL: from the start. */
+void buckets_remember_place(struct buckets *all, const struct bucket_row *last);
+
+/* ---- bucket_follow.c: several nodes share the rows ---- */
+
+/* The row of no bucket: its time is when an administrator last reset limits, on any node. */
+#define RESET_KEY  "all:"
+#define RESET_RULE "reset"
+
+void buckets_follow_init(struct accounting *acc);
+
+/* Look whether another node has reset limits: then all rows are read again. Where the store is shared, the next look comes after
+ * a second. */
+void buckets_follow(struct accounting *acc);
+
+/* Read all rows again, as all nodes have written them. done: also when they cannot be read. */
+struct buckets_reader {
+	struct list in_readers;
+	void (*done)(struct buckets_reader *reader);
+};
+void buckets_read_again(struct accounting *acc, struct buckets_reader *reader);
+
+/* The row of a bucket that is not in memory. */
+void bucket_read_row(struct accounting *acc, const struct bucket_row *row, uint64_t now);
 
 /* The bucket has changed: write it soon. */
 void bucket_touch(struct accounting *acc, struct bucket *b);

@@ -181,7 +181,7 @@ static struct verdict may_ask(const struct accounting *acc, struct arena *a)
 	return ok();
 }
 
-void accounting_limits_page(struct accounting *acc, struct channel *ch, const struct msg_limits_page *m)
+static void send_page(struct accounting *acc, struct channel *ch, const struct msg_limits_page *m)
 {
 	struct page p = { .accounting = acc, .now = clock_now_ms() };
 	struct msg_limits_rows answer = { .call = m->call, .node = acc->node, .as_of = acc->away_since };
@@ -238,11 +238,17 @@ static void on_written(void *ctx, struct verdict v)
 	acc->observer->idle(acc->observer->ctx);
 }
 
-void resets_peer_gone(struct accounting *acc, const struct channel *ch)
+/* The other nodes see by this row that they have to read all rows again. */
+static void tell_nodes(struct reset *r, size_t capacity, uint64_t now)
 {
-	LIST_EACH_OF (struct reset, r, &acc->resets, in_resets)
-		if (r->channel == ch)
-			r->channel = NULL;
+	struct buckets *all = &r->accounting->buckets;
+
+	if (!store_is_shared(r->accounting->store))
+		return;
+	all->reset_at_us = now * 1000 > all->reset_at_us ? now * 1000 : all->reset_at_us + 1;
+	ARENA_GROW(&r->arena, r->buckets, r->buckets_n, capacity);
+	r->buckets[r->buckets_n++] =
+		(struct bucket_row){ .key = S(RESET_KEY), .rule = S(RESET_RULE), .tat_us = all->reset_at_us };
 }
 
 static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
@@ -261,8 +267,10 @@ static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
 			r->count += b->tat_us > now * 1000 && !(b->user && b->user->is_record);
 			ARENA_GROW(&r->arena, r->buckets, r->buckets_n, capacity);
 			r->buckets[r->buckets_n++] = bucket_empty(&r->arena, b);
+			b->written_in = r->accounting->buckets.round;
 		}
 	} while (cursor != 0);
+	tell_nodes(r, capacity, now);
 }
 
 static void lift_bans(struct reset *r, const struct whose *w, uint64_t now)
@@ -293,7 +301,7 @@ static void forget_counts(struct accounting *acc, const struct whose *w)
 	}
 }
 
-void accounting_limits_reset(struct accounting *acc, struct channel *ch, const struct msg_limits_reset *m)
+static void reset(struct accounting *acc, struct channel *ch, const struct msg_limits_reset *m)
 {
 	uint64_t now = clock_now_ms();
 	struct arena arena = { 0 };
@@ -320,4 +328,81 @@ void accounting_limits_reset(struct accounting *acc, struct channel *ch, const s
 	log_info(NULL, "limits.reset", kv("of", w.all ? S("all") : str_head(m->user, WORD_MAX)), kv("count", r->count));
 	store_bucket_put(acc->store, r->buckets, r->buckets_n, on_written, r);
 	store_ban_put(acc->store, r->bans, r->bans_n, on_written, r);
+}
+
+/* ---- the console ---- */
+
+#define READ_AGAIN_MAX 50000 /* with more rows a listing would hold up the mail: it shows what this node knows */
+
+/* A question or an order that waits until the buckets have been read as all nodes have written them. */
+struct asked {
+	struct buckets_reader reader;
+	struct list in_shows;
+	struct accounting *accounting;
+	struct channel *channel; /* NULL: has gone */
+	bool resets;
+	uint64_t call;
+	struct str user;
+	struct arena arena;
+};
+
+static void on_read_again(struct buckets_reader *reader)
+{
+	struct asked *q = CONTAINER_OF(reader, struct asked, reader);
+	struct accounting *acc = q->accounting;
+
+	if (q->resets)
+		reset(acc, q->channel, &(struct msg_limits_reset){ .call = q->call, .user = q->user });
+	else
+		send_page(acc, q->channel, &(struct msg_limits_page){ .call = q->call, .user = q->user });
+	list_remove(&q->in_shows);
+	arena_fini(&q->arena);
+	free(q);
+	acc->observer->idle(acc->observer->ctx);
+}
+
+/* Has what other nodes have written to be read first? */
+static bool is_behind(const struct accounting *acc)
+{
+	return accounting_may_store(acc) && accounting_is_ready(acc) && store_is_shared(acc->store) && acc->away_since == 0;
+}
+
+static void read_first(struct accounting *acc, struct channel *ch, bool resets, uint64_t call, struct str user)
+{
+	struct asked *q = NEW(struct asked);
+
+	q->reader.done = on_read_again;
+	q->accounting = acc;
+	q->channel = ch;
+	q->resets = resets;
+	q->call = call;
+	q->user = arena_str(&q->arena, user);
+	list_append(&acc->shows, &q->in_shows);
+	buckets_read_again(acc, &q->reader);
+}
+
+void accounting_limits_page(struct accounting *acc, struct channel *ch, const struct msg_limits_page *m)
+{
+	if (m->cursor == 0 && is_behind(acc) && acc->buckets.table.n <= READ_AGAIN_MAX)
+		read_first(acc, ch, false, m->call, m->user);
+	else
+		send_page(acc, ch, m);
+}
+
+void accounting_limits_reset(struct accounting *acc, struct channel *ch, const struct msg_limits_reset *m)
+{
+	if (is_behind(acc))
+		read_first(acc, ch, true, m->call, m->user);
+	else
+		reset(acc, ch, m);
+}
+
+void resets_peer_gone(struct accounting *acc, const struct channel *ch)
+{
+	LIST_EACH_OF (struct reset, r, &acc->resets, in_resets)
+		if (r->channel == ch)
+			r->channel = NULL;
+	LIST_EACH_OF (struct asked, q, &acc->shows, in_shows)
+		if (q->channel == ch)
+			q->channel = NULL;
 }

@@ -1,7 +1,8 @@
 /* charges.c - buckets that several nodes share. The rows of a transaction are written last, in the order of their names, so that
  * they are locked for a short time and no two nodes wait for each other. Charges of one bucket are written as one. When they do
- * not fit, the transaction fails and its messages are tried one by one: then each first holds its buckets, and is refused when
- * one of its charges is over, before anything is written. */
+ * not fit, the transaction fails, and the batch is tried once more: then the buckets are held first, in the same order, and the
+ * messages whose charges do not fit are refused before anything is written. Should that fail too, the messages are tried one by
+ * one, each in this way. */
 #include "postgresql.h"
 
 #include <stdlib.h>
@@ -115,7 +116,38 @@ void charges_tell(struct engine *e)
 
 bool charges_are_judged(const struct engine *e, const struct accepted *m)
 {
-	return e->host->alone && m->charges_n > 0;
+	return (e->host->alone || postgresql_of(e)->held.n > 0) && m->charges_n > 0;
+}
+
+/* Buckets are locked in the order in which all transactions lock them. */
+void charges_hold(struct engine *e)
+{
+	struct charges *held = &postgresql_of(e)->held;
+
+	for (size_t i = 0; i < held->n; i++) {
+		bool same = i > 0 && compare_rows(held->at[i - 1].row, held->at[i].row) == 0;
+
+		held->at[i].state = same ? held->at[i - 1].state : ARENA_NEW(&e->host->arena, uint64_t);
+		if (!same)
+			db_run_for(&e->db, held->at[i].state, Q_bucket_hold, TEXT(held->at[i].row->key),
+				   TEXT(held->at[i].row->rule));
+	}
+	if (held->n > 0)
+		(void)db_changes(&e->db); /* waits for all of them; an error stays */
+}
+
+static int compare_bucket(const void *row, const void *held)
+{
+	return compare_rows(row, ((const struct charge *)held)->row);
+}
+
+/* The state of a bucket that this transaction holds, with what it has charged; NULL: it does not hold it. */
+static uint64_t *held_state(const struct engine *e, const struct bucket_row *row)
+{
+	const struct charges *held = &postgresql_of(e)->held;
+	const struct charge *c = held->n > 0 ? bsearch(row, held->at, held->n, sizeof *held->at, compare_bucket) : NULL;
+
+	return c ? c->state : NULL;
 }
 
 /* The state of a bucket, which is held from now on. */
@@ -130,20 +162,25 @@ static uint64_t hold_bucket(struct engine *e, const struct bucket_row *row)
 	return state;
 }
 
-/* The same question as that of Q_bucket_charge. */
-static bool fits(const struct bucket_row *row, uint64_t state)
+/* The state with the charge, as Q_bucket_charge computes it. False: it does not fit. */
+static bool fits(const struct bucket_row *row, uint64_t state, uint64_t *after_out)
 {
-	int64_t now = (int64_t)row->now_us, window = (int64_t)row->window_us, from = (int64_t)state;
+	int64_t now = (int64_t)row->now_us, window = (int64_t)row->window_us, from = (int64_t)state, after;
 
 	if (from < now || from > now + window + CLOCKS_DIFFER_US)
 		from = now;
-	return from + row->cost_us <= now + window;
+	after = from + row->cost_us;
+	*after_out = (uint64_t)(after > now ? after : now);
+	if (after > now + window)
+		*after_out = (uint64_t)(from > now + window ? from : now + window);
+	return after <= now + window;
 }
 
 bool charges_fit(struct engine *e, const struct accepted *m, struct request *r)
 {
 	uint64_t *states = ARENA_ARRAY(&r->arena, uint64_t, m->charges_n);
 	struct charge *order = ARENA_ARRAY(&e->host->arena, struct charge, m->charges_n);
+	uint64_t *after = ARENA_ARRAY(&e->host->arena, uint64_t, m->charges_n);
 	bool all = true;
 
 	for (size_t i = 0; i < m->charges_n; i++)
@@ -151,10 +188,16 @@ bool charges_fit(struct engine *e, const struct accepted *m, struct request *r)
 	qsort(order, m->charges_n, sizeof *order, compare);
 	for (size_t i = 0; i < m->charges_n; i++) {
 		const struct bucket_row *row = order[i].row;
+		bool fit;
 
-		states[order[i].place] = hold_bucket(e, row);
-		all = all && (!row->must_fit || fits(row, states[order[i].place]));
+		order[i].state = held_state(e, row);
+		states[order[i].place] = order[i].state ? *order[i].state : hold_bucket(e, row);
+		fit = fits(row, states[order[i].place], &after[i]);
+		all = all && (fit || !row->must_fit);
 	}
+	for (size_t i = 0; all && i < m->charges_n; i++)
+		if (order[i].state)
+			*order[i].state = after[i];
 	r->out.rows = states;
 	return all || db_error(&e->db) != DB_WELL;
 }

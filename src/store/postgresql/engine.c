@@ -116,6 +116,8 @@ static struct engine *open_engine(struct engine_host *host, struct arena *a, str
 	return NULL;
 }
 
+static enum engine_error error(const struct engine *e);
+
 /* ---- transactions ---- */
 
 static bool begin(struct engine *e)
@@ -123,10 +125,12 @@ static bool begin(struct engine *e)
 	e->tx_before = e->counters;
 	e->tx_settles = false;
 	postgresql_of(e)->charges = (struct charges){ 0 };
-	postgresql_of(e)->fenced = false;
+	postgresql_of(e)->fenced = postgresql_of(e)->committing = false;
+	postgresql_of(e)->judged = postgresql_of(e)->held.n > 0;
 	if (!db_begin(&e->db))
 		return false;
 	fence(e);
+	charges_hold(e);
 	return db_error(&e->db) == DB_WELL;
 }
 
@@ -145,6 +149,7 @@ static void put_counters(struct engine *e)
 
 static bool commit(struct engine *e)
 {
+	postgresql_of(e)->committing = true;
 	put_counters(e);
 	charges_write(e);
 	if (db_error(&e->db) != DB_WELL)
@@ -157,7 +162,19 @@ static bool commit(struct engine *e)
 		crash_point("store.after_settle_commit");
 	taken_commit(&postgresql_of(e)->taken);
 	charges_tell(e);
+	postgresql_of(e)->held = (struct charges){ 0 };
 	return true;
+}
+
+/* A charge that does not fit shows at the commit, as do most other refusals. Then all charges of the batch are known. */
+static bool again(struct engine *e)
+{
+	struct postgresql *p = postgresql_of(e);
+	bool again = p->committing && !p->judged && p->charges.n > 0 && error(e) != ENGINE_AWAY;
+
+	if (again)
+		p->held = p->charges;
+	return again;
 }
 
 static void rollback(struct engine *e)
@@ -167,6 +184,7 @@ static void rollback(struct engine *e)
 	e->counters = e->tx_before;
 	gather_forget(&postgresql_of(e)->gather);
 	postgresql_of(e)->gather.careful = true; /* what failed is repeated */
+	postgresql_of(e)->held = (struct charges){ 0 };
 	taken_rollback(&postgresql_of(e)->taken);
 }
 
@@ -294,6 +312,8 @@ static void stats(const struct engine *e, struct store_stats *stats_out)
 					   .lanes = c->lanes,
 					   .accepted = c->accepted,
 					   .settled = c->settled,
+					   .late = c->late,
+					   .over = c->over,
 					   .rerouted = e->rerouted,
 					   .set_back = e->set_back };
 }
@@ -341,6 +361,7 @@ const struct store_engine store_engine_postgresql = {
 	.begin = begin,
 	.commit = commit,
 	.rollback = rollback,
+	.again = again,
 	.begin_read = begin_read,
 	.end_read = end_read,
 	.run = {

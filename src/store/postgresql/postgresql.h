@@ -42,6 +42,7 @@ struct charges {
 };
 void charges_write(struct engine *e);
 void charges_tell(struct engine *e); /* they are committed */
+void charges_hold(struct engine *e); /* the buckets of `held` */
 
 /* ---- janitor.c: what has time ---- */
 struct janitor {
@@ -56,6 +57,9 @@ bool janitor_days(struct engine *e);
 struct postgresql {
 	struct engine e;
 	struct charges charges;
+	struct charges held; /* sorted: those of the same batch, which has failed once; now their buckets are locked, and known */
+	bool judged;         /* the open transaction holds them */
+	bool committing;     /* it has come to its end */
 	struct node node;
 	struct taken taken;
 	struct gather gather;

@@ -84,8 +84,10 @@ static bool may_be_stored(struct engine *e, const struct accepted *m, struct req
 	/* In the common case a failed insert shows that the id exists. */
 	if ((v_out->class != OK || m->place == PLACE_FILE || judged) && stored_before(e, m, v_out))
 		return false;
-	if (v_out->class == OK && judged && !charges_fit(e, m, r))
+	if (v_out->class == OK && judged && !charges_fit(e, m, r)) {
 		*v_out = store_over;
+		e->counters.over++;
+	}
 	if (v_out->class == OK && m->place == PLACE_FILE)
 		*v_out = large_check(e, m);
 	return v_out->class == OK;

@@ -22,6 +22,7 @@ enum reported { TOLD_FAILURE = 1, TOLD_DELAY = 2, TOLD_SUCCESS = 4, TO_TELL_SUCC
 
 struct counters {
 	uint64_t open_messages, waiting, held, failed, lanes, accepted, settled;
+	uint64_t late, over;
 	uint64_t unsearched; /* messages that were accepted and are not in the index by which mail is found (search.h) */
 	uint64_t older_than; /* messages of before there was that index, and below this id, are not in it; 0: there are none */
 };

@@ -104,6 +104,7 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 	if (!counts && last_at == o->at) /* this result was stored before, and the answer was lost */
 		return false;
 	if (!counts) {
+		e->counters.late++;
 		store_note(e->host->store, LOG_INFO, "delivery.late", o->id, "the result changes nothing");
 		add_event(e, o->id, o->n, o->at, S("delivery.late"), o->event_fields);
 		return false;

@@ -240,6 +240,8 @@ static void stats(const struct engine *e, struct store_stats *stats_out)
 					   .lanes = c->lanes,
 					   .accepted = c->accepted,
 					   .settled = c->settled,
+					   .late = c->late,
+					   .over = c->over,
 					   .rerouted = e->rerouted,
 					   .indexing = search_is_behind(e),
 					   .set_back = e->set_back };

@@ -163,6 +163,41 @@ static void answers_tell_the_state(void **state)
 	close_second(f, second);
 }
 
+/* What another node has charged is not known here: of a batch only the messages that do not fit are lost, and the others are not
+ * stored one by one. */
+static void a_batch_loses_what_is_over(void **state)
+{
+	struct fixture *f = *state;
+	struct store *second = open_second(f);
+	struct charged *all[60];
+	struct store_stats before, after;
+	char keys[60][20];
+	unsigned alice = 0;
+
+	assert_int_equal(accept_charged(f, second, charged(f, 100, charge_of("user:alice", 9 * TENTH, NOW_US), none)).class, OK);
+	store_stats(f->st, &before);
+	for (size_t i = 0; i < 60; i++) {
+		(void)snprintf(keys[i], sizeof keys[i], i % 20 == 7 ? "user:alice" : "user:%zu", i);
+		all[i] = charged(f, 200 + i, charge_of(keys[i], TENTH, NOW_US), charge_of("device:a", 1000, NOW_US));
+		store_accept(f->st, all[i]->m, on_done, &all[i]->answer);
+	}
+	for (size_t i = 0; i < 60; i++) {
+		answer_wait(f, &all[i]->answer);
+		if (i % 20 != 7)
+			assert_int_equal(all[i]->answer.v.class, OK);
+		else if (all[i]->answer.v.class == OK)
+			alice++;
+		else
+			assert_int_equal(all[i]->states[0], NOW_US + HOUR_US);
+	}
+	assert_int_equal(alice, 1);
+	store_stats(f->st, &after);
+	assert_in_range(after.commits - before.commits, 1, 10); /* the loop hands over some batches, and not sixty */
+	assert_int_equal(after.over - before.over, 2);
+	assert_in_range(after.repeated[REPEAT_CONFLICT] - before.repeated[REPEAT_CONFLICT], 1, 3);
+	close_second(f, second);
+}
+
 /* What need not fit is charged up to the limit; what is given back, and what is only set; a cost of more than the limit. */
 static void charges_of_all_kinds(void **state)
 {
@@ -238,7 +273,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(two_nodes_share_a_limit), CASE(answers_tell_the_state), CASE(charges_of_all_kinds),
-		CASE(clocks_can_differ),       CASE(no_node_waits_for_ever),
+		CASE(clocks_can_differ),       CASE(no_node_waits_for_ever), CASE(a_batch_loses_what_is_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
