@@ -64,19 +64,40 @@ static void states_stats(struct role *r, const struct nodes_seen *s)
 	arena_fini(&a);
 }
 
+static void rows_stats(struct role *r, const struct nodes_seen *s)
+{
+	struct arena a = { 0 };
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct store_node_row *row = &s->rows[i];
+		struct str number = arena_printf(&a, "%llu", (unsigned long long)row->number);
+
+		if (row->self)
+			role_stat(r, METRIC_QUEUE_NODE_SHARDS, row->shards);
+		else
+			role_stat_of(r, METRIC_QUEUE_NODE_SILENT, number, row->silent_ms, S(""));
+		role_stat_of(r, METRIC_QUEUE_NODE_TAKEN, number, row->taken, S(""));
+	}
+	arena_fini(&a);
+}
+
 void nodes_stats(struct queue *q)
 {
 	const struct nodes *n = &q->nodes;
 	uint64_t now = clock_boot_ms();
+	struct store_stats stats;
 
 	if (!n->shared)
 		return;
 	role_stat_of(q->role, METRIC_QUEUE_NODE, S(""), n->now.number, str_of(store_node_state_name(n->now.state)));
 	role_stat(q->role, METRIC_QUEUE_NODE_EPOCH, n->now.epoch);
 	role_stat(q->role, METRIC_QUEUE_NODE_HORIZON, n->now.horizon_ms > now ? n->now.horizon_ms - now : 0);
-	for (size_t i = 0; i < n->seen.n; i++)
-		if (n->seen.rows[i].self)
-			role_stat(q->role, METRIC_QUEUE_NODE_SHARDS, n->seen.rows[i].shards);
+	rows_stats(q->role, &n->seen);
 	states_stats(q->role, &n->seen);
+	if (n->now.timeline != 0)
+		role_stat(q->role, METRIC_QUEUE_DATABASE_TIMELINE, n->now.timeline);
+	role_stat(q->role, METRIC_QUEUE_DATABASE_DEAD_ROWS, n->now.dead_rows);
+	store_stats(q->store, &stats);
+	role_stat(q->role, METRIC_QUEUE_CHARGES_REFUSED, stats.over);
 	role_stat(q->role, METRIC_QUEUE_DATABASE_AWAY, nodes_away_since(n));
 }

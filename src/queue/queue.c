@@ -202,6 +202,11 @@ static void queue_stats(struct role *r)
 	role_stat(r, METRIC_QUEUE_COMMITS, s.commits);
 	role_stat(r, METRIC_QUEUE_OPERATIONS, s.operations);
 	role_histogram(r, METRIC_QUEUE_COMMIT_TIME, &s.commit_time);
+	for (unsigned i = 0; i < REPEATS; i++)
+		if (s.repeated[i] > 0)
+			role_stat_of(r, METRIC_QUEUE_REPEATED, str_of(store_repeat_name((enum store_repeat)i)), s.repeated[i],
+				     S(""));
+	role_stat(r, METRIC_QUEUE_RESULTS_LATE, s.late);
 	role_stat(r, METRIC_QUEUE_FILE_BYTES, s.file_bytes);
 	if (s.free_bytes != UINT64_MAX)
 		role_stat(r, METRIC_QUEUE_FREE_BYTES, s.free_bytes);

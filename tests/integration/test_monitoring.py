@@ -120,6 +120,10 @@ CASES = {
     "PosthouseDroppedMailRefused": ({"posthouse_pickup_refused_total": "0+1"}, {"posthouse_pickup_refused_total": "7+0"}),
     "PosthouseSigningFails": ({"posthouse_vault_signatures_failed_total": "0+1"}, {"posthouse_vault_signatures_failed_total": "7+0"}),
     "PosthouseDoctorFaults": ({"posthouse_doctor_faults": "2+0"}, {"posthouse_doctor_faults": "0+0"}),
+    "PosthouseDatabaseAway": ({"posthouse_queue_database_away_since_timestamp_seconds": "100+0"},
+                              {"posthouse_queue_database_away_since_timestamp_seconds": "0+0"}),
+    "PosthouseNodeDead": ({'posthouse_queue_nodes{state="dead"}': "1+0"}, {'posthouse_queue_nodes{state="dead"}': "0+0"}),
+    "PosthouseDeadRows": ({"posthouse_queue_database_dead_rows": "2000000+0"}, {"posthouse_queue_database_dead_rows": "20000+0"}),
 }
 
 

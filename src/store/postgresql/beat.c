@@ -261,7 +261,8 @@ static bool clear_error(struct node *n)
 
 static bool work(struct node *n)
 {
-	static void (*const steps[])(struct node * n) = { check_durability, node_judge, node_return_taken, node_balance };
+	static void (*const steps[])(struct node * n) = { check_durability, node_judge, node_return_taken, node_balance,
+							  node_watch };
 	bool well = true;
 
 	if (node_is_lost(n))

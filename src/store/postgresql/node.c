@@ -96,6 +96,7 @@ GETTER(uint64_t, node_id_floor, m->id_floor)
 GETTER(uint64_t, node_shards, m->shards)
 GETTER(int64_t, node_clock_ahead, m->clock_ahead)
 GETTER(uint32_t, node_timeline, m->timeline)
+GETTER(uint64_t, node_dead_rows, m->dead_rows)
 
 struct str node_name(const struct node *n, struct arena *a)
 {

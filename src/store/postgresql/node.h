@@ -70,6 +70,7 @@ struct node {
 	uint64_t horizon;    /* boot time: no delivery goes past its dot after this; 0: none */
 	int64_t clock_ahead; /* the database's clock to ours, ms */
 	uint64_t shards;     /* bits */
+	uint64_t dead_rows;  /* of the tables whose rows come and go, as the server counts them */
 	struct node_row others[NODE_MAX];
 	size_t others_n;
 	struct node_counters others_count;
@@ -83,6 +84,7 @@ struct node {
 	uint64_t stepped_at;  /* boot time: the end of the last step */
 	uint64_t read_at;     /* boot time: when the rows were asked for */
 	uint64_t durable_at;  /* boot time: when the server's settings were looked at; 0: not on this connection */
+	uint64_t watched_at;  /* boot time: when dead_rows was read; 0: not on this connection */
 	bool doubtful;        /* the last step failed: what was seen before it proves nothing */
 	bool clock_told, refused_told;
 	uint32_t locked_told; /* bits: nodes whose rows something holds */
@@ -126,6 +128,7 @@ uint64_t node_id_floor(const struct node *n);
 uint64_t node_shards(const struct node *n);
 int64_t node_clock_ahead(const struct node *n);
 uint32_t node_timeline(const struct node *n);
+uint64_t node_dead_rows(const struct node *n);
 void node_saw_timeline(struct node *n, uint32_t timeline);
 size_t node_others(const struct node *n, struct node_row others_out[static NODE_MAX], struct node_counters *count_out);
 
@@ -135,6 +138,9 @@ size_t node_others(const struct node *n, struct node_row others_out[static NODE_
 bool node_step(struct node *n);
 void node_note(struct node *n, enum log_level level, const char *event, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* watch.c: what the server says of its tables, now and then. */
+void node_watch(struct node *n);
 
 /* death.c */
 void node_judge(struct node *n);

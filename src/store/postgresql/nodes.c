@@ -15,7 +15,9 @@ void this_node(const struct engine *e, struct store_node *node_out)
 					 .membership = node_membership(n),
 					 .state = (enum store_node_state)node_state(n),
 					 .horizon_ms = node_horizon(n),
-					 .id_floor_ms = node_id_floor(n) };
+					 .id_floor_ms = node_id_floor(n),
+					 .timeline = node_timeline(n),
+					 .dead_rows = node_dead_rows(n) };
 }
 
 uint64_t own_node(const struct engine *e)
