@@ -365,10 +365,13 @@ typedef void (*store_gates_fn)(void *ctx, struct verdict v, const struct gate_st
 void store_gates(struct store *st, store_gates_fn done, void *ctx);
 /* An "mx:" gate without failures is forgotten. */
 void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn done, void *ctx);
+/* Of several nodes one probes: give the gate this down_until and at least this pause_ms, if its down_until is still `seen`.
+ * Called back with 1; with 0 when it is not, because another node was faster. */
+typedef void (*store_count_fn)(void *ctx, struct verdict v, uint64_t count);
+void store_gate_claim(struct store *st, const struct gate_state *g, uint64_t seen, store_count_fn done, void *ctx);
 
 /* Forget messages that were finished before `before`, with their events, and the rows named above; at most `max` of each kind (a
  * thousand buckets). count: the largest number forgotten of one kind; `max` or more: call again. */
-typedef void (*store_count_fn)(void *ctx, struct verdict v, uint64_t count);
 void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn done, void *ctx);
 
 /* ---- after the clock was set back (clock.h): mend the times of messages, recipients and other rows, one page in each call,

@@ -203,6 +203,11 @@ void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn 
 	ISSUE(GATE_PUT, done, ctx, .in.gate = g);
 }
 
+void store_gate_claim(struct store *st, const struct gate_state *g, uint64_t seen, store_count_fn done, void *ctx)
+{
+	ISSUE(GATE_CLAIM, done, ctx, .in.gate = g, .cursor = seen);
+}
+
 void store_buckets(struct store *st, struct str key, struct str rule, size_t max, store_buckets_fn done, void *ctx)
 {
 	ISSUE(BUCKETS, done, ctx, .in.after = key, .text = rule, .max = max);

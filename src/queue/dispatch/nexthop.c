@@ -19,6 +19,7 @@ void nexthops_init(struct dispatch *d)
 	list_init(&hop->ready);
 	list_init(&hop->waiting);
 	list_init(&hop->asked);
+	nexthops_follow_init(d);
 }
 
 void nexthop_free(struct nexthop *hop)
@@ -198,8 +199,10 @@ void nexthop_row_save(struct dispatch *d, const struct gate_state *row)
 	store_gate_put(d->store, &put->state, on_put, put);
 }
 
-void nexthop_save(const struct nexthop *hop)
+void nexthop_save(struct nexthop *hop)
 {
+	hop->changed = ++hop->dispatch->nexthops.changes_n;
+	hop->row_until = hop->status == NEXTHOP_UP ? 0 : hop->down_until;
 	nexthop_row_save(hop->dispatch, &(struct gate_state){ .name = str_of(hop->name),
 							      .down_until = hop->status == NEXTHOP_UP ? 0 : hop->down_until,
 							      .pause_ms = hop->status == NEXTHOP_UP ? 0 : hop->pause_ms,
@@ -213,7 +216,11 @@ void nexthop_save(const struct nexthop *hop)
 
 void nexthop_tick(struct nexthop *hop, uint64_t now)
 {
-	if (hop->status == NEXTHOP_DOWN && clock_mended(hop->down_until, now, hop->pause_ms) <= now)
+	if (hop->status != NEXTHOP_DOWN || clock_mended(hop->down_until, now, hop->pause_ms) > now)
+		return;
+	if (dispatch_may_store(hop->dispatch) && store_is_shared(hop->dispatch->store))
+		nexthop_claim(hop, now);
+	else
 		hop->status = NEXTHOP_PROBING;
 }
 

@@ -26,6 +26,8 @@ enum nexthop_hosts {
 	HOSTS_MISSING, /* a delivery will say why */
 };
 
+#define NEXTHOPS_MAX 10000 /* that are remembered: MX domains that are down, upstreams that are not configured any more */
+
 struct waiting_lane {
 	uint64_t lane;
 	unsigned priority;
@@ -51,6 +53,9 @@ struct nexthop {
 	uint64_t meaning;         /* of this fault; 0: like `fault`, or not known to relay */
 	uint64_t told;            /* the meaning of the fault of which the postmaster was told; 0: of none since it worked */
 	uint64_t down_until, failures, last_ok_at;
+	uint64_t row_until;    /* down_until of its row in the store, as this node has read or written it last; 0: it is up */
+	uint64_t changed;      /* nexthops.changes_n when this node wrote the row last */
+	uint64_t read_in;      /* the round of nexthops_follow() that has read it */
 	uint64_t pause_ms;     /* the length of the pause that ends at down_until */
 	uint64_t tried_at;     /* when the last delivery that found it down was begun; 0: there was none since the restart */
 	size_t connections;    /* of the configuration; 0: no route leads here */
@@ -99,6 +104,10 @@ struct nexthops {
 	size_t down_n;
 	bool mx_used; /* some route has the choice "mx" */
 	bool known;   /* the states from before the restart have been read */
+	/* Following other nodes: what this node has written, and had when the last round began to read. */
+	uv_timer_t follow;
+	uint64_t changes_n, round, round_changes_n;
+	bool reading;
 };
 
 void nexthops_init(struct dispatch *d);
@@ -137,7 +146,7 @@ bool nexthop_is_unfit(const struct nexthop *hop, uint64_t since);
 void nexthop_set_reason(struct nexthop *hop, struct str reason);
 
 /* Have the store keep the state of a next hop, or another row of the same table; the texts are copied. */
-void nexthop_save(const struct nexthop *hop);
+void nexthop_save(struct nexthop *hop);
 void nexthop_row_save(struct dispatch *d, const struct gate_state *row);
 
 /* ---- nexthop_health.c: results, configurations, restarts and administrators change the health of a next hop ---- */
@@ -150,6 +159,10 @@ void nexthops_apply(struct dispatch *d);
 
 /* End all pauses, because an administrator or a new configuration says that it is worth a try. */
 void nexthops_probe_now(struct dispatch *d);
+
+/* A next hop is down, as its row says; or up, in memory alone. */
+void nexthop_is_down(struct nexthop *hop, const struct gate_state *row);
+void nexthop_is_up(struct nexthop *hop);
 
 /* The next hop works, or is at fault. True when this was not known before. */
 bool nexthop_worked(struct nexthop *hop, uint64_t now);
@@ -173,6 +186,15 @@ void nexthops_mend(struct dispatch *d, uint64_t now);
 void nexthops_collect(struct dispatch *d);
 
 void nexthops_stats(struct dispatch *d);
+
+/* ---- nexthop_follow.c: several nodes share the store: what one finds of a next hop, all know; and one of them probes ---- */
+
+void nexthops_follow_init(struct dispatch *d);
+/* One round; where the store is shared the next one comes after a second, or a little later when there are thousands. */
+void nexthops_follow(struct dispatch *d);
+
+/* The pause has ended: this node probes, if no other node does. */
+void nexthop_claim(struct nexthop *hop, uint64_t now);
 
 /* ---- nexthop_concurrency.c: how many deliveries a next hop can have at once ---- */
 

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#define NEXTHOPS_MAX     10000  /* that are remembered: MX domains that are down, upstreams that are not configured any more */
 #define FORGET_AFTER_MS  DAY_MS /* an MX domain that was down and got no mail for this time */
 #define STATS_MAX        100
 #define COMPLAIN_EACH_MS HOUR_MS
@@ -34,6 +33,17 @@ void nexthops_mend(struct dispatch *d, uint64_t now)
 		mend(CONTAINER_OF(k, struct nexthop, in_table), now);
 }
 
+void nexthop_is_down(struct nexthop *hop, const struct gate_state *row)
+{
+	hop->status = NEXTHOP_DOWN;
+	hop->failures = row->failures;
+	hop->down_until = hop->row_until = row->down_until;
+	hop->pause_ms = row->pause_ms ? row->pause_ms : PAUSE_LONGEST_MS;
+	hop->told = row->told;
+	nexthop_set_reason(hop, row->reason);
+	nexthop_place(hop);
+}
+
 static void on_states(void *ctx, struct verdict v, const struct gate_state *states, size_t n)
 {
 	struct dispatch *d = ctx;
@@ -52,18 +62,13 @@ static void on_states(void *ctx, struct verdict v, const struct gate_state *stat
 			continue;
 		hop = nexthop_get(d, states[i].name);
 		hop->last_ok_at = states[i].last_ok_at;
-		if (states[i].failures > 0) {
-			hop->status = NEXTHOP_DOWN;
-			hop->failures = states[i].failures;
-			hop->down_until = states[i].down_until;
-			hop->pause_ms = states[i].pause_ms ? states[i].pause_ms : PAUSE_LONGEST_MS;
-			hop->told = states[i].told;
-			nexthop_set_reason(hop, states[i].reason);
-			nexthop_place(hop);
-		}
+		if (states[i].failures > 0)
+			nexthop_is_down(hop, &states[i]);
 		mend(hop, now);
 	}
 	d->nexthops.known = true;
+	if (dispatch_may_store(d) && store_is_shared(d->store))
+		nexthops_follow(d);
 	d->ops->wake(d);
 }
 
@@ -142,6 +147,18 @@ void nexthops_collect(struct dispatch *d)
 
 /* ---- up and down ---- */
 
+void nexthop_is_up(struct nexthop *hop)
+{
+	hop->status = NEXTHOP_UP;
+	hop->fault = FAULT_NONE;
+	hop->meaning = hop->told = 0;
+	hop->failures = 0;
+	hop->down_until = hop->row_until = 0;
+	hop->tried_at = 0;
+	nexthop_set_reason(hop, S(""));
+	nexthop_place(hop);
+}
+
 bool nexthop_worked(struct nexthop *hop, uint64_t now)
 {
 	if (hop->status == NEXTHOP_UP)
@@ -150,14 +167,7 @@ bool nexthop_worked(struct nexthop *hop, uint64_t now)
 		log_info(NULL, "destination.up", kv("gate", hop->name), kv("failures", hop->failures), kv("was", hop->reason));
 	else
 		log_warning(NULL, "upstream.up", kv("gate", hop->name), kv("failures", hop->failures), kv("was", hop->reason));
-	hop->status = NEXTHOP_UP;
-	hop->fault = FAULT_NONE;
-	hop->meaning = hop->told = 0;
-	hop->failures = 0;
-	hop->down_until = 0;
-	hop->tried_at = 0;
-	nexthop_set_reason(hop, S(""));
-	nexthop_place(hop);
+	nexthop_is_up(hop);
 	nexthop_save(hop);
 	return true;
 }

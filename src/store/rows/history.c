@@ -83,6 +83,14 @@ void run_gate_put(struct engine *e, struct request *r)
 	       INT(g->pause_ms), INT(g->told));
 }
 
+void run_gate_claim(struct engine *e, struct request *r)
+{
+	const struct gate_state *g = r->in.gate;
+
+	db_run(&e->db, Q_gate_claim, TEXT(g->name), INT(r->cursor), INT(g->down_until), INT(g->pause_ms));
+	r->out.count = db_changes(&e->db);
+}
+
 void run_gates(struct engine *e, struct request *r)
 {
 	struct gate_state *gates = NULL;
