@@ -76,7 +76,7 @@ static inline struct postgresql *postgresql_of(const struct engine *e)
 	return CONTAINER_OF(e, struct postgresql, e);
 }
 
-/* results.c: results that could not be stored before the process ended. results_keep: see engine.h. results_store: what an
+/* kept_results.c: results that could not be stored before the process ended. results_keep: see engine.h. results_store: what an
  * earlier process of this node has kept, before this one claims; false: the database is away. */
 bool results_keep(struct engine *e, const struct request *const *results, size_t n);
 bool results_store(struct engine *e);
