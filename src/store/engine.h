@@ -195,6 +195,10 @@ struct store_engine {
 	void (*begin_read)(struct engine *e);
 	void (*end_read)(struct engine *e);
 
+	/* After a begin: this request will be run in the transaction or read, unless an error comes first. The engine can then
+	 * read for all of them at once. NULL: there is no need to know. */
+	void (*expect)(struct engine *e, struct request *r);
+
 	/* Run a request within a transaction or a read: sets verdict and out of the request. */
 	void (*run[REQUESTS_OF_ENGINE])(struct engine *e, struct request *r);
 

@@ -3,10 +3,22 @@
 
 #include "posthouse/clock.h"
 
+void transaction_expect(struct writer *w, enum rank rank)
+{
+	if (w->engine->expect)
+		LIST_EACH_OF (struct op, op, &w->batch[rank], link)
+			if (op->request.kind < REQUESTS_OF_ENGINE)
+				w->engine->expect(w->e, &op->request);
+}
+
 bool transaction_begin(struct writer *w)
 {
 	spool_begin(&w->host.spool);
-	return w->engine->begin(w->e);
+	if (!w->engine->begin(w->e))
+		return false;
+	if (!w->host.alone)
+		transaction_expect(w, RANK_RESULT);
+	return true;
 }
 
 bool transaction_commit(struct writer *w)

@@ -298,6 +298,7 @@ static enum engine_error try_reads(struct writer *w)
 	enum engine_error error;
 
 	w->engine->begin_read(w->e);
+	transaction_expect(w, RANK_READ);
 	LIST_EACH (i, &w->batch[RANK_READ])
 		run_op(w, CONTAINER_OF(i, struct op, link));
 	w->engine->end_read(w->e);

@@ -120,18 +120,26 @@ static bool collected(struct db *db, enum statement statement, const struct db_v
 	return db->collected = kept;
 }
 
-struct db_rows *db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+bool db_ask_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+{
+	db_end(&db->rows[statement]);
+	(void)collected(db, statement, values, n); /* what it must see is sent */
+	return send_statement(db, statement, values, n, (struct db_answer){ .what = DB_ROWS });
+}
+
+struct db_rows *db_asked(struct db *db, enum statement statement)
 {
 	struct db_rows *q = &db->rows[statement];
 
+	if (pipeline_usable(db) && pipeline_drain(db) && db->kind == DB_WELL)
+		return q;
 	db_end(q);
-	(void)collected(db, statement, values, n); /* what it must see is sent */
-	if (!send_statement(db, statement, values, n, (struct db_answer){ .what = DB_ROWS }) || !pipeline_drain(db) ||
-	    db->kind != DB_WELL) {
-		db_end(q);
-		return NULL;
-	}
-	return q;
+	return NULL;
+}
+
+struct db_rows *db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+{
+	return db_ask_values(db, statement, values, n) ? db_asked(db, statement) : NULL;
 }
 
 bool db_run_number(struct db *db, uint64_t *number_out, enum statement statement, const struct db_value *values, size_t n)

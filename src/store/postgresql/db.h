@@ -89,6 +89,13 @@ static inline struct db_value INT(uint64_t v) {
 struct db_rows *
 db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
 
+/* The same in two steps: several statements are asked, and then waited for together. */
+#define db_ask(db, statement, ...)                                                                                               \
+	db_ask_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                        \
+		      sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
+bool db_ask_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
+struct db_rows *db_asked(struct db *db, enum statement statement);
+
 /* Bind and send; inside a transaction it does not wait, so an error can show later. False after an error. */
 #define db_run(db, statement, ...)                                                                                               \
 	db_run_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                        \

@@ -97,6 +97,9 @@ static void close_engine(struct engine *e)
 	db_close(&e->db);
 	taken_fini(&p->taken);
 	gather_fini(&p->gather);
+	results_fini(&p->results);
+	cursors_clear(&p->cursors);
+	hashtable_fini(&p->cursors);
 	rate_store_close(e);
 	node_fini(&p->node);
 	free(p);
@@ -127,6 +130,7 @@ static bool begin(struct engine *e)
 	postgresql_of(e)->charges = (struct charges){ 0 };
 	postgresql_of(e)->fenced = postgresql_of(e)->committing = false;
 	postgresql_of(e)->judged = postgresql_of(e)->held.n > 0;
+	results_forget(&postgresql_of(e)->results);
 	if (!db_begin(&e->db))
 		return false;
 	fence(e);
@@ -196,6 +200,7 @@ static bool reopen(struct engine *e)
 	struct verdict v;
 
 	db_close(&e->db);
+	cursors_clear(&p->cursors);
 	p->shards_set = 0; /* the setting was that connection's */
 	p->why[0] = 0;
 	v = connect_server(p, &a);
@@ -221,11 +226,21 @@ static void begin_read(struct engine *e)
 
 	e->tx_before = e->counters;
 	p->fenced = false;
+	leases_forget(&p->leases);
+	results_forget(&p->results);
 	if (!db_begin(&e->db))
 		return;
 	p->shards = node_shards(&p->node);
 	if (p->shards != p->shards_set)
 		db_run(&e->db, Q_shards_set, TEXT(shards_text(&e->host->arena, p->shards)));
+}
+
+static void expect(struct engine *e, struct request *r)
+{
+	if (r->kind == REQUEST_SETTLE)
+		results_expect(e, r);
+	if (r->kind == REQUEST_LEASE)
+		leases_expect(e, r);
 }
 
 static void end_read(struct engine *e)
@@ -364,6 +379,7 @@ const struct store_engine store_engine_postgresql = {
 	.again = again,
 	.begin_read = begin_read,
 	.end_read = end_read,
+	.expect = expect,
 	.run = {
 #include "requests.def"
 	},

@@ -1,11 +1,12 @@
 #include "postgresql.h"
 
-#include <endian.h>
+#include "posthouse/clock.h"
+
 #include <stdlib.h>
 
 /* So much is gathered of messages before it is sent, so that the server has work while we gather more. What locks rows that
  * others use waits for the end of the transaction: then all of it is locked in one order, for a short time. */
-enum { SEND_BYTES = 512 << 10, HEADER_BYTES = 20 };
+enum { SEND_BYTES = 512 << 10 };
 
 /* ---- which statements ---- */
 
@@ -23,6 +24,12 @@ static const struct {
 	[GATHER_MESSAGES] = { Q_messages_add, "iiiiiiittbiiiit" ENVELOPE_FIELDS(ENVELOPE_TYPE) },
 	[GATHER_TEXTS] = { Q_texts_add, "ib" },
 	[GATHER_RECIPIENTS] = { Q_recipients_add, "iittiiiit" },
+	[GATHER_SETTLED] = { Q_recipients_settle, "iiiiiiti" },
+	[GATHER_REPLIED] = { Q_recipients_settle_reply, "iiiiiitiiitttit" },
+	[GATHER_TRANSCRIPTS] = { Q_transcripts_put, "iiit" },
+	[GATHER_REDUCED] = { Q_messages_reduce, "ii" },
+	[GATHER_FINISHED] = { Q_messages_finish, "ii" },
+	[GATHER_TEXTS_GONE] = { Q_texts_drop, "i" },
 	[GATHER_EVENTS] = { Q_events_add, "iiitt" },
 	[GATHER_LANES] = { Q_lanes_add, "ittitiii" },
 	[GATHER_KNOWN] = { Q_known_put_all, "tii" },
@@ -30,9 +37,10 @@ static const struct {
 };
 
 /* What a statement has to do with rows that are gathered. SEES, which is also each statement that the table has not: it can see
- * them, so they are sent first. OF_MESSAGE: only those of the message that is its first parameter. BLIND: none of them, or what
- * it does about lanes is corrected when they are woken. */
-enum role { SEES, ROW, LOCKS_LANE, LOWERS_LANE, OF_MESSAGE, BLIND };
+ * them, so they are sent first. OF_MESSAGE: only those of the message that is its first parameter. RESULT: a row when results.c
+ * knows the recipient (message, n), else OF_MESSAGE; CLOSES: the same, of a message. BLIND: none of them, or what it does about
+ * lanes is corrected when they are woken. */
+enum role { SEES, ROW, RESULT, CLOSES, LOCKS_LANE, LOWERS_LANE, OF_MESSAGE, BLIND };
 
 static const struct {
 	enum role role;
@@ -53,18 +61,22 @@ static const struct {
 	[Q_taken_has] = { OF_MESSAGE, 0 },
 	[Q_due_drop] = { OF_MESSAGE, 0 },
 	[Q_recipient_get] = { OF_MESSAGE, 0 },
-	[Q_recipient_settle] = { OF_MESSAGE, 0 },
-	[Q_recipient_settle_reply] = { OF_MESSAGE, 0 },
+	[Q_recipient_settle] = { RESULT, GATHER_SETTLED },
+	[Q_recipient_settle_reply] = { RESULT, GATHER_REPLIED },
 	[Q_recipient_tell] = { OF_MESSAGE, 0 },
 	[Q_recipient_report] = { OF_MESSAGE, 0 },
-	[Q_transcript_put] = { OF_MESSAGE, 0 },
+	[Q_transcript_put] = { RESULT, GATHER_TRANSCRIPTS },
 	[Q_message_open] = { OF_MESSAGE, 0 },
-	[Q_message_reduce] = { OF_MESSAGE, 0 },
-	[Q_message_finish] = { OF_MESSAGE, 0 },
+	[Q_message_reduce] = { CLOSES, GATHER_REDUCED },
+	[Q_message_finish] = { CLOSES, GATHER_FINISHED },
 	[Q_message_warn_at] = { OF_MESSAGE, 0 },
 	[Q_message_warned] = { OF_MESSAGE, 0 },
-	[Q_text_drop] = { OF_MESSAGE, 0 },
+	[Q_text_drop] = { CLOSES, GATHER_TEXTS_GONE },
 
+	[Q_take_lanes] = { BLIND, 0 },
+	[Q_envelopes] = { BLIND, 0 },
+	[Q_results_begin] = { BLIND, 0 },
+	[Q_messages_open] = { BLIND, 0 },
 	[Q_fence] = { BLIND, 0 },
 	[Q_counters_put] = { BLIND, 0 },
 	[Q_lane_is_early] = { BLIND, 0 },
@@ -80,82 +92,9 @@ struct lane {
 	struct hashtable_item node;
 	bool added;
 	bool lowered;
+	bool settled;
 	uint64_t due_at;
 };
-
-/* ---- columns ---- */
-
-static char *room(struct gather_column *c, size_t n)
-{
-	char *p;
-
-	if (c->n == 0)
-		c->n = HEADER_BYTES;
-	if (c->n + n > c->capacity) {
-		c->capacity = (c->n + n) * 2;
-		c->p = xrealloc(c->p, c->capacity);
-	}
-	p = c->p + c->n;
-	c->n += n;
-	return p;
-}
-
-static void put_number(char *p, uint32_t v)
-{
-	v = htobe32(v);
-	memcpy(p, &v, sizeof(v));
-}
-
-/* Append a value of this type. A text cannot have a NUL: a space stands for it. */
-static void add_value(struct gather_column *c, char type, const struct db_value *v)
-{
-	struct str s = v->str;
-	uint64_t number = htobe64(v->u64);
-	char *p;
-
-	if (v->kind == DB_NULL) {
-		c->nulls = true;
-		put_number(room(c, 4), UINT32_MAX);
-		return;
-	}
-	if (type == 'i')
-		s = str_make(&number, sizeof(number));
-	p = room(c, 4 + s.n);
-	put_number(p, (uint32_t)s.n);
-	for (p += 4; s.n > 0;) {
-		const char *nul = type == 't' ? memchr(s.p, 0, s.n) : NULL;
-		size_t n = nul ? (size_t)(nul - s.p) : s.n;
-
-		memcpy(p, s.p, n);
-		p += n;
-		if (nul)
-			*p++ = ' ';
-		s = str_from(s, n + (nul != NULL));
-	}
-}
-
-/* The array as a parameter. */
-static struct db_value array_of(struct gather_column *c, char type, size_t rows)
-{
-	const uint32_t element = type == 'i' ? 20 : type == 't' ? 25 : 17;
-	char *p;
-
-	if (c->n == 0)
-		(void)room(c, 0);
-	p = c->p;
-	put_number(p, 1);
-	put_number(p + 4, c->nulls);
-	put_number(p + 8, element);
-	put_number(p + 12, (uint32_t)rows);
-	put_number(p + 16, 1);
-	return (struct db_value){ .kind = type == 'i' ? DB_INTS : type == 't' ? DB_TEXTS : DB_BLOBS, .str = str_make(p, c->n) };
-}
-
-static void clear_column(struct gather_column *c)
-{
-	c->n = 0;
-	c->nulls = false;
-}
 
 /* ---- gathering ---- */
 
@@ -164,10 +103,9 @@ static void add_row(struct gather *g, enum gather_table table, const struct db_v
 	const char *types = tables[table].types;
 
 	for (size_t i = 0; types[i]; i++) {
-		add_value(&g->tables[table].columns[i], types[i], &values[i]);
+		array_add(&g->tables[table][i], types[i], &values[i]);
 		g->bytes += table <= GATHER_EVENTS ? values[i].str.n + 8 : 0;
 	}
-	g->tables[table].rows++;
 }
 
 static struct lane *lane_item(struct gather *g, uint64_t id)
@@ -213,19 +151,19 @@ static void send_table(struct db *db, struct gather *g, enum gather_table table)
 {
 	struct db_value values[GATHER_COLUMNS + 1] = { { .kind = DB_NULL } };
 	const char *types = tables[table].types;
-	size_t n = 0, rows = g->tables[table].rows;
+	struct array *columns = g->tables[table];
+	size_t n = 0;
 
-	if (rows == 0)
+	if (columns[0].n == 0)
 		return;
 	for (; types[n]; n++)
-		values[n + 1] = array_of(&g->tables[table].columns[n], types[n], rows);
+		values[n + 1] = array_value(&columns[n], types[n]);
 	(void)db_run_values(db, tables[table].sends, values, n + 1);
 	for (n = 0; types[n]; n++)
-		clear_column(&g->tables[table].columns[n]);
-	g->tables[table].rows = 0;
+		array_clear(&columns[n]);
 }
 
-/* Rows that nobody else locks. */
+/* Rows that nobody else locks, or that this transaction has locked. */
 static void send_messages(struct db *db, struct gather *g)
 {
 	g->sending = true;
@@ -247,7 +185,7 @@ static int by_id(const void *a, const void *b)
 static void wake_lanes(struct db *db, struct gather *g)
 {
 	struct lane **sorted = ARENA_ARRAY(&g->arena, struct lane *, g->lanes.n + 1);
-	struct gather_column ids = { 0 }, times = { 0 };
+	struct array ids = { 0 }, times = { 0 };
 	size_t n = 0;
 
 	HASHTABLE_EACH_OF (struct lane, l, &g->lanes, node)
@@ -257,15 +195,40 @@ static void wake_lanes(struct db *db, struct gather *g)
 		return;
 	qsort(sorted, n, sizeof(struct lane *), by_id);
 	for (size_t i = 0; i < n; i++) {
-		const struct db_value id = INT(sorted[i]->node.hash), at = INT(sorted[i]->due_at);
-
-		add_value(&ids, 'i', &id);
-		add_value(&times, 'i', &at);
+		array_add_number(&ids, sorted[i]->node.hash);
+		array_add_number(&times, sorted[i]->due_at);
 	}
-	db_run(db, Q_lanes_lock, array_of(&ids, 'i', n), INT(n));
-	db_run(db, Q_lanes_lower, array_of(&ids, 'i', n), array_of(&times, 'i', n));
-	free(ids.p);
-	free(times.p);
+	db_run(db, Q_lanes_lock, array_value(&ids, 'i'), INT(n));
+	db_run(db, Q_lanes_lower, array_value(&ids, 'i'), array_value(&times, 'i'));
+	array_fini(&ids);
+	array_fini(&times);
+}
+
+/* Two statements, as put_to_sleep() has them in lanes.c. */
+static void sleep_lanes(struct db *db, struct gather *g)
+{
+	const struct hashtable *cursors = &postgresql_of(CONTAINER_OF(db, struct engine, db))->cursors;
+	struct array columns[4] = { 0 };
+	uint64_t now = clock_now_ms();
+
+	HASHTABLE_EACH_OF (struct lane, l, &g->lanes, node) {
+		struct lane_cursor from = cursor_of(cursors, l->node.hash);
+
+		if (!l->settled)
+			continue;
+		array_add_number(&columns[0], l->node.hash);
+		array_add_number(&columns[1], from.fresh);
+		array_add_number(&columns[2], from.tried);
+		array_add_number(&columns[3], cursor_sleep_until(from, now));
+	}
+	if (columns[0].n > 0) {
+#define COLUMNS                                                                                                                  \
+	array_value(&columns[0], 'i'), array_value(&columns[1], 'i'), array_value(&columns[2], 'i'), array_value(&columns[3], 'i')
+		db_run(db, Q_lanes_early, COLUMNS);
+		db_run(db, Q_lanes_sleep, COLUMNS);
+	}
+	for (size_t i = 0; i < 4; i++)
+		array_fini(&columns[i]);
 }
 
 static void send_all(struct db *db, struct gather *g)
@@ -276,50 +239,80 @@ static void send_all(struct db *db, struct gather *g)
 	g->sending = true;
 	send_table(db, g, GATHER_LANES);
 	wake_lanes(db, g);
+	sleep_lanes(db, g);
 	send_table(db, g, GATHER_KNOWN);
 	send_table(db, g, GATHER_BUCKETS);
 	g->sending = false;
 	gather_forget(g);
 }
 
-bool gather_collect(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+/* Keep a row for later. */
+static bool keep_row(struct db *db, struct gather *g, enum gather_table table, const struct db_value *v)
 {
-	struct gather *g = &postgresql_of(CONTAINER_OF(db, struct engine, db))->gather;
-	const struct db_value *v = n > 0 ? values + 1 : NULL; /* values[0] is the macro's placeholder */
-
-	if (g->careful || g->sending)
-		return false;
-	switch (roles[statement].role) {
-	case BLIND: return false;
-	case OF_MESSAGE:
-		if (hashtable_find(&g->messages, v[0].u64, NULL))
-			send_all(db, g);
-		return false;
-	case SEES: send_all(db, g); return false;
-	case LOCKS_LANE: g->any = true; return true; /* when it is woken */
-	case LOWERS_LANE: lower_lane(g, v[0].u64, v[1].u64); return true;
-	case ROW: break;
-	}
 	g->any = true;
-	if (roles[statement].table == GATHER_LANES) {
+	if (table == GATHER_LANES) {
 		add_lane(g, v);
 		return true;
 	}
-	add_row(g, roles[statement].table, v);
-	if (roles[statement].table == GATHER_MESSAGES)
+	add_row(g, table, v);
+	if (table < GATHER_EVENTS && table != GATHER_TEXTS && !hashtable_find(&g->messages, v[0].u64, NULL))
 		note_message(g, v[0].u64);
 	if (g->bytes >= SEND_BYTES)
 		send_messages(db, g);
 	return true;
 }
 
+/* A statement about one message is about to run. */
+static bool run_of_message(struct db *db, struct postgresql *p, uint64_t id)
+{
+	if (hashtable_find(&p->gather.messages, id, NULL))
+		send_all(db, &p->gather);
+	results_changed(&p->results, id);
+	return false;
+}
+
+bool gather_collect(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+{
+	struct postgresql *p = postgresql_of(CONTAINER_OF(db, struct engine, db));
+	const struct db_value *v = n > 0 ? values + 1 : NULL; /* values[0] is the macro's placeholder */
+	enum gather_table table = roles[statement].table;
+	struct gather *g = &p->gather;
+
+	if (g->careful || g->sending)
+		return false;
+	switch (roles[statement].role) {
+	case BLIND: return false;
+	case OF_MESSAGE: return run_of_message(db, p, v[0].u64);
+	case SEES:
+		send_all(db, g);
+		results_changed(&p->results, 0);
+		return false;
+	case LOCKS_LANE: g->any = true; return true; /* when it is woken */
+	case LOWERS_LANE: lower_lane(g, v[0].u64, v[1].u64); return true;
+	case ROW: return keep_row(db, g, table, v);
+	case RESULT:
+		return results_has(&p->results, v[0].u64, v[1].u64) ? keep_row(db, g, table, v) : run_of_message(db, p, v[0].u64);
+	case CLOSES:
+		return results_close(&p->results, v[0].u64, table == GATHER_REDUCED ? v[1].u64 : UINT64_MAX)
+			       ? keep_row(db, g, table, v)
+			       : run_of_message(db, p, v[0].u64);
+	}
+	return false;
+}
+
+bool gather_settled(struct gather *g, uint64_t lane)
+{
+	if (g->careful)
+		return false;
+	lane_item(g, lane)->settled = true;
+	return g->any = true;
+}
+
 void gather_forget(struct gather *g)
 {
-	for (size_t i = 0; i < GATHER_TABLES; i++) {
+	for (size_t i = 0; i < GATHER_TABLES; i++)
 		for (size_t j = 0; j < GATHER_COLUMNS; j++)
-			clear_column(&g->tables[i].columns[j]);
-		g->tables[i].rows = 0;
-	}
+			array_clear(&g->tables[i][j]);
 	hashtable_clear(&g->messages);
 	hashtable_clear(&g->lanes);
 	arena_reset(&g->arena);
@@ -331,7 +324,7 @@ void gather_fini(struct gather *g)
 {
 	for (size_t i = 0; i < GATHER_TABLES; i++)
 		for (size_t j = 0; j < GATHER_COLUMNS; j++)
-			free(g->tables[i].columns[j].p);
+			array_fini(&g->tables[i][j]);
 	hashtable_fini(&g->messages);
 	hashtable_fini(&g->lanes);
 	arena_fini(&g->arena);

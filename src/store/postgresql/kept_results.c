@@ -1,5 +1,5 @@
-/* kept_results.c - results of deliveries that could not be stored before the process ended, because the database was away. They are
- * kept in state_dir/results, each with the number of its take, and stored by the next process before it claims: until then
+/* kept_results.c - results of deliveries that could not be stored before the process ended, because the database was away. They
+ * are kept in state_dir/results, each with the number of its take, and stored by the next process before it claims: until then
  * nothing that this node had taken is due again, unless another node has declared it dead, and the numbers tell which results
  * came too late. */
 #include "postgresql.h"

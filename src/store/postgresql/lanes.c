@@ -23,6 +23,7 @@ static uint64_t lane_number(struct arena *a, struct str domain, const struct lan
  * removed in between fails the transaction, which is then repeated. */
 static void wake(struct engine *e, uint64_t lane, uint64_t due_at)
 {
+	cursor_lower(&postgresql_of(e)->cursors, lane, due_at);
 	db_run(&e->db, Q_lane_lock, INT(lane));
 	db_run(&e->db, Q_lane_lower, INT(lane), INT(due_at));
 }
@@ -58,6 +59,13 @@ void lane_refresh(struct engine *e, uint64_t lane)
 		put_to_sleep(e, lane);
 }
 
+/* The same at the end of the transaction, without waiting. */
+void lane_settled(struct engine *e, uint64_t lane)
+{
+	if (!gather_settled(&postgresql_of(e)->gather, lane))
+		lane_refresh(e, lane);
+}
+
 bool lane_is_quiet(const struct engine *e, uint64_t lane, uint64_t now)
 {
 	return false;
@@ -66,96 +74,4 @@ bool lane_is_quiet(const struct engine *e, uint64_t lane, uint64_t now)
 uint64_t lanes_quiet_until(const struct engine *e, uint64_t now, uint64_t next_at)
 {
 	return next_at;
-}
-
-/* ---- taking ---- */
-
-/* Rows "message, n, address, orcpt, notify, attempts, deaths, lane, via, take_no", those of one message together. lanes: NULL, or
- * room for those of as many as are taken. */
-static void take_rows(struct due_page *p, struct db_rows *q, uint64_t *lanes, size_t *lanes_n)
-{
-	struct due_message *m = NULL;
-	size_t capacity = 0;
-
-	while (db_row(&p->e->db, q)) {
-		uint64_t id = db_u64(q, 0);
-
-		if (!m || m->id != id) {
-			m = due_page_add(p, id);
-			m->membership = node_membership(&postgresql_of(p->e)->node);
-			capacity = 0;
-		}
-		due_page_recipient(p, m, &capacity, q, 1);
-		taken_add(&postgresql_of(p->e)->taken, id, db_u64(q, 1), db_u64(q, 9));
-		if (lanes)
-			lanes_note(lanes, lanes_n, db_u64(q, 7));
-	}
-}
-
-static void take_lane(struct due_page *p, bool tried)
-{
-	const struct node *node = &postgresql_of(p->e)->node;
-	const struct request *r = p->r;
-
-	size_t before;
-
-	do {
-		before = p->n;
-		if (p->n < r->max)
-			take_rows(p,
-				  db_query(&p->e->db, Q_take_lane, INT(r->id), INT(tried), INT(r->cursor), INT(r->max - p->n),
-					   INT(node_number(node)), INT(node_epoch(node))),
-				  NULL, NULL);
-	} while (p->n > before); /* recipients of one message use up several places of a page */
-}
-
-static bool can_take(struct engine *e, struct request *r)
-{
-	if (e->host->results_wait) {
-		r->verdict = why_results_wait(e->host);
-		return false;
-	}
-	if (!node_may_take(&postgresql_of(e)->node)) {
-		r->verdict = store_away;
-		return false;
-	}
-	fence(e);
-	return true;
-}
-
-void run_lease(struct engine *e, struct request *r)
-{
-	struct due_page p = { .e = e, .r = r };
-
-	if (!can_take(e, r))
-		return;
-	take_lane(&p, false);
-	take_lane(&p, true);
-	if (p.n < r->max)
-		put_to_sleep(e, r->id);
-	for (size_t i = 0; i < p.n; i++)
-		due_page_envelope(&p, &p.at[i], r->in.with_text);
-	r->out.rows = p.at;
-	r->out.n = p.n;
-}
-
-void run_lease_siblings(struct engine *e, struct request *r)
-{
-	const struct node *node = &postgresql_of(e)->node;
-	struct due_page p = { .e = e, .r = r };
-	size_t max = r->max < GROUP_MAX ? r->max : GROUP_MAX, lanes_n = 0;
-	uint64_t *lanes = ARENA_ARRAY(&r->arena, uint64_t, max + 1);
-
-	if (!can_take(e, r))
-		return;
-	take_rows(&p,
-		  db_query(&e->db, Q_take_siblings, INT(r->id), INT(r->cursor), INT(max), INT(node_number(node)),
-			   INT(node_epoch(node))),
-		  lanes, &lanes_n);
-	for (size_t i = 0; i < lanes_n; i++)
-		lane_refresh(e, lanes[i]);
-	if (p.n > 0)
-		due_page_envelope(&p, &p.at[0], false);
-	r->out.rows = p.at;
-	r->out.n = p.n;
 }

@@ -23,11 +23,58 @@ struct taken {
 };
 void taken_fini(struct taken *t);
 void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no);
+uint64_t taken_number(const struct taken *t, uint64_t id, uint64_t n); /* of the take; 0: this node has not taken it */
+void taken_end(struct taken *t, uint64_t id, uint64_t n);              /* the open transaction ends it */
 void taken_commit(struct taken *t);
 void taken_rollback(struct taken *t);
 uint64_t taken_number(const struct taken *t, uint64_t id, uint64_t n); /* of the take; 0: none */
 /* Rows of this node that memory does not know are of a take whose answer was lost: they are due again at once. */
 void taken_reconcile(struct engine *e);
+
+/* ---- results.c: what is known of the recipients and messages whose results the open transaction stores ---- */
+struct results {
+	const struct request **expected; /* in the arena of the batch, until they are read */
+	size_t n, capacity;
+	struct hashtable recipients, messages;
+};
+void results_expect(struct engine *e, const struct request *request);
+void results_forget(struct results *r);
+void results_fini(struct results *r);
+/* For gather.c. Is the recipient known? / So many recipients of the message are closed; false: the message is not known. / The
+ * message, or with 0 each, has changed. */
+bool results_has(const struct results *r, uint64_t id, uint64_t n);
+bool results_close(struct results *r, uint64_t id, uint64_t n);
+void results_changed(struct results *r, uint64_t id);
+
+/* ---- cursors.c: where the takes of a lane begin, by lane ---- */
+struct lane_cursor {
+	uint64_t fresh, tried; /* of recipients that were never tried, and of the others; 0: the whole lane */
+};
+struct lane_cursor cursor_of(const struct hashtable *cursors, uint64_t lane);
+/* The lane is told of something that is due then. / The lane was emptied so far, at the time `now`. / With this cursor the lane
+ * does not sleep longer. */
+void cursor_lower(const struct hashtable *cursors, uint64_t lane, uint64_t due_at);
+void cursor_set(struct hashtable *cursors, uint64_t lane, struct lane_cursor at, uint64_t now);
+uint64_t cursor_sleep_until(struct lane_cursor at, uint64_t now);
+void cursors_clear(struct hashtable *cursors);
+void cursors_tidy(struct hashtable *cursors);
+
+/* ---- leases.c: the leases of the open batch ---- */
+struct expected_lease {
+	struct request *request;
+	bool done;
+	struct due_message *messages; /* in the arena of the request */
+	size_t messages_n, capacity, recipients_capacity;
+	size_t asked_n, taken_n, round_begin; /* of the last statement */
+	bool full_group;                      /* it gave as many recipients of one message as it can */
+	struct lane_cursor reached;
+};
+struct leases {
+	struct expected_lease *at; /* in the arena of the batch */
+	size_t n, capacity;
+};
+void leases_expect(struct engine *e, struct request *r);
+void leases_forget(struct leases *l);
 
 /* ---- charges.c: charges and states of buckets, which are written at the end of the transaction ---- */
 struct charge {
@@ -63,6 +110,9 @@ struct postgresql {
 	struct node node;
 	struct taken taken;
 	struct gather gather;
+	struct results results;
+	struct leases leases;
+	struct hashtable cursors;
 	struct schema_days days;
 	struct janitor janitor;
 	uint64_t shards, shards_set; /* bits: for the open transaction; as the connection knows them */

@@ -45,6 +45,24 @@ void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no)
 	r->take_no = take_no;
 }
 
+uint64_t taken_number(const struct taken *t, uint64_t id, uint64_t n)
+{
+	const struct taken_recipient *r = find(t, id, n);
+
+	return r ? r->take_no : 0;
+}
+
+void taken_end(struct taken *t, uint64_t id, uint64_t n)
+{
+	struct taken_recipient *r = find(t, id, n);
+
+	if (!r)
+		return;
+	r->ended = true;
+	r->next_ended = t->ended;
+	t->ended = r;
+}
+
 static void drop(struct taken *t, struct taken_recipient *r)
 {
 	hashtable_remove(&t->by_message, &r->node);
@@ -116,19 +134,17 @@ bool lease_has_any(struct engine *e, uint64_t id)
 bool lease_end(struct engine *e, uint64_t id, uint64_t n)
 {
 	struct taken *t = &postgresql_of(e)->taken;
-	struct taken_recipient *r = find(t, id, n);
+	uint64_t take_no = taken_number(t, id, n);
 
-	if (!r) {
+	if (take_no == 0) {
 		if (lease_has(e, id, n))
 			return false;
 		db_run(&e->db, Q_due_drop, INT(id), INT(n));
 		return true;
 	}
-	r->ended = true;
-	r->next_ended = t->ended;
-	t->ended = r;
+	taken_end(t, id, n);
 	for (int i = 0; i < 2; i++) /* the row can just have moved from `taken` to `due` */
-		if (db_exists(&e->db, db_query(&e->db, Q_lease_end, INT(id), INT(n), INT(r->take_no))))
+		if (db_exists(&e->db, db_query(&e->db, Q_lease_end, INT(id), INT(n), INT(take_no))))
 			return true;
 	return false;
 }

@@ -78,13 +78,14 @@ struct lane_key {
 	enum tls_wish wish; /* so that mail which is content without TLS does not wait behind mail for which TLS fails */
 };
 
-/* lanes.c: keep lane rows and the index of due times together.
- * lane_for: the lane of such recipients, which is made if need be, and is awake at due_at. lane_refresh: recipients of the lane
- * have changed. lane_note_due: a recipient of the lane is due at that time. lane_is_quiet: all due recipients of the lane are
- * leased, so it is passed by; lanes_quiet_until: the time at which the first of these lanes has something due after `now`, unless
- * next_at (0: none) is earlier. */
+/* lanes.c: keep lane rows and the index of due times together. lane_for: the lane of such recipients, which is made if need
+ * be, and is awake at due_at. lane_refresh: recipients of the lane have changed; lane_settled: by results. lane_note_due: a
+ * recipient of the lane is due at that time. lane_is_quiet: all due recipients of the lane are leased, so it is passed by;
+ * lanes_quiet_until: the time at which the first of these lanes has something due after `now`, unless next_at (0: none) is
+ * earlier. */
 uint64_t lane_for(struct engine *e, struct str address, const struct lane_key *key, uint64_t due_at);
 void lane_refresh(struct engine *e, uint64_t lane);
+void lane_settled(struct engine *e, uint64_t lane);
 void lane_note_due(struct engine *e, uint64_t lane, uint64_t due_at);
 bool lane_is_quiet(const struct engine *e, uint64_t lane, uint64_t now);
 uint64_t lanes_quiet_until(const struct engine *e, uint64_t now, uint64_t next_at);
@@ -94,6 +95,21 @@ uint64_t lanes_quiet_until(const struct engine *e, uint64_t now, uint64_t next_a
 bool lease_has(struct engine *e, uint64_t id, uint64_t n);
 bool lease_has_any(struct engine *e, uint64_t id); /* a recipient of this message */
 bool lease_end(struct engine *e, uint64_t id, uint64_t n);
+
+/* An engine can read what results have to know for a whole batch (expect() in engine.h). result_known: the lease is ended, and
+ * the recipient was so; message_known: the message is so. False: ask as if for it alone. */
+struct result {
+	bool counts; /* as lease_end says */
+	unsigned state, removing;
+	uint64_t lane;
+	uint64_t last_at; /* of one that does not count: of the last result */
+};
+struct open_message {
+	uint64_t open, place; /* open 0: it is finished */
+	bool held;
+};
+bool result_known(struct engine *e, uint64_t id, uint64_t n, struct result *was_out);
+bool message_known(struct engine *e, uint64_t id, struct open_message *was_out);
 
 /* Texts that are too large for a row. large_check: can the text of the message be stored, is all of it there? large_keep, and
  * large_drop: with the commit of this transaction the text is kept, or is gone. large_read: sets out.fd, or the verdict. False:
@@ -181,9 +197,10 @@ struct due_page {
 };
 #define GROUP_MAX 100 /* recipients of one message in one lease */
 struct due_message *due_page_add(struct due_page *p, uint64_t id);
-/* A row "n, address, orcpt, notify, attempts, deaths, lane, via", from `column` on. */
-void due_page_recipient(struct due_page *p, struct due_message *m, size_t *capacity, struct db_rows *q, int column);
 void due_page_envelope(struct due_page *p, struct due_message *m, bool with_text);
+/* The columns "n, address, orcpt, notify, attempts, deaths, lane, via" of a recipient, from `column` on; those of Q_envelope. */
+void due_recipient(struct arena *a, struct due_message *m, size_t *capacity, struct db_rows *q, int column);
+void due_envelope(struct arena *a, struct due_message *m, struct db_rows *q, int column);
 
 /* alter.c: what becomes of recipients that were in flight when an administrator removed or returned them, and its event. */
 enum removing { REMOVING_NOT, REMOVING_REMOVED, REMOVING_BOUNCED };
@@ -195,6 +212,7 @@ bool hold_message(struct engine *e, uint64_t id, struct str reason);
 /* settle.c */
 void count_state(struct engine *e, unsigned from, unsigned to); /* 0: none */
 bool state_is_final(unsigned state);
+bool recipient_read(struct engine *e, uint64_t id, uint64_t n, struct result *was_out); /* all but `counts` */
 void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint64_t at);
 
 /* marked.c: end recipients that were in flight when an administrator removed or returned them, and whose result never came. */

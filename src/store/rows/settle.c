@@ -13,20 +13,35 @@ void count_state(struct engine *e, unsigned from, unsigned to)
 	e->counters.failed += (uint64_t)(to == RCPT_FAILED) - (uint64_t)(from == RCPT_FAILED);
 }
 
+/* False: the message is finished, or was never there. */
+static bool read_message(struct engine *e, uint64_t id, struct open_message *was_out)
+{
+	struct db_rows *q;
+
+	if (message_known(e, id, was_out))
+		return was_out->open > 0;
+	q = db_query(&e->db, Q_message_open, INT(id));
+	if (!db_row(&e->db, q))
+		return false;
+	*was_out = (struct open_message){ db_u64(q, 0), db_u64(q, 1), !db_is_null(q, 2) };
+	db_end(q);
+	return true;
+}
+
 void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint64_t at)
 {
-	uint64_t open, place;
+	struct open_message was;
 
-	if (!db_numbers(&e->db, db_query(&e->db, Q_message_open, INT(id)), &open, &place))
+	if (!read_message(e, id, &was))
 		return;
-	if (closed_n < open) {
+	if (closed_n < was.open) {
 		db_run(&e->db, Q_message_reduce, INT(id), INT(closed_n));
 		return;
 	}
 	db_run(&e->db, Q_message_finish, INT(id), INT(at));
-	if (place == PLACE_ROW)
+	if (was.place == PLACE_ROW)
 		db_run(&e->db, Q_text_drop, INT(id));
-	if (place == PLACE_FILE)
+	if (was.place == PLACE_FILE)
 		large_drop(e, id);
 	e->counters.open_messages--;
 }
@@ -34,14 +49,33 @@ void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint6
 /* Is the message held? Then a recipient whose delivery must be tried again is held too. */
 static bool is_held(struct engine *e, uint64_t id)
 {
-	struct db_rows *q = db_query(&e->db, Q_message_open, INT(id));
-	bool held = false;
+	struct open_message was;
 
-	if (db_row(&e->db, q)) {
-		held = !db_is_null(q, 2);
-		db_end(q);
-	}
-	return held;
+	return read_message(e, id, &was) && was.held;
+}
+
+bool recipient_read(struct engine *e, uint64_t id, uint64_t n, struct result *was_out)
+{
+	struct db_rows *q = db_query(&e->db, Q_recipient_get, INT(id), INT(n));
+
+	was_out->state = 0;
+	if (!db_row(&e->db, q))
+		return false;
+	was_out->state = (unsigned)db_u64(q, 0);
+	was_out->lane = db_u64(q, 1);
+	was_out->removing = (unsigned)db_u64(q, 3);
+	was_out->last_at = db_u64(q, 5);
+	db_end(q);
+	return true;
+}
+
+/* End the lease, and see what the recipient was; false when there is none. */
+static bool begin_result(struct engine *e, const struct outcome *o, struct result *was_out)
+{
+	if (result_known(e, o->id, o->n, was_out))
+		return true;
+	was_out->counts = lease_end(e, o->id, o->n);
+	return recipient_read(e, o->id, o->n, was_out);
 }
 
 /* The state after this result, which also depends on what an administrator has done since the delivery began. */
@@ -84,36 +118,30 @@ static void record(struct engine *e, const struct outcome *o, enum recipient_sta
 /* Settle one recipient; true when the recipient is closed by this. *lane_out: its lane, which must be refreshed; 0: none. */
 static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane_out)
 {
-	bool counts = lease_end(e, o->id, o->n);
-	struct db_rows *q = db_query(&e->db, Q_recipient_get, INT(o->id), INT(o->n));
 	enum recipient_state next;
 	enum removing removing;
-	uint64_t last_at;
-	unsigned state;
+	struct result was;
 
 	*lane_out = 0;
-	if (!db_row(&e->db, q))
+	if (!begin_result(e, o, &was))
 		return false;
-	state = (unsigned)db_u64(q, 0);
-	*lane_out = db_u64(q, 1);
-	removing = (enum removing)db_u64(q, 3);
-	last_at = db_u64(q, 5);
-	db_end(q);
-	if (state != RCPT_WAITING && state != RCPT_HELD)
+	removing = (enum removing)was.removing;
+	*lane_out = was.lane;
+	if (was.state != RCPT_WAITING && was.state != RCPT_HELD)
 		return false;
-	if (!counts && last_at == o->at) /* this result was stored before, and the answer was lost */
+	if (!was.counts && was.last_at == o->at) /* this result was stored before, and the answer was lost */
 		return false;
-	if (!counts) {
+	if (!was.counts) {
 		e->counters.late++;
 		store_note(e->host->store, LOG_INFO, "delivery.late", o->id, "the result changes nothing");
 		add_event(e, o->id, o->n, o->at, S("delivery.late"), o->event_fields);
 		return false;
 	}
-	next = next_state(e, o, state, removing);
+	next = next_state(e, o, was.state, removing);
 	record(e, o, next);
 	if ((next == RCPT_REMOVED || next == RCPT_FAILED) && o->state != next)
 		add_event(e, o->id, o->n, o->at, removing_event(removing), S("when=\"after the delivery that was in flight\""));
-	count_state(e, state, next);
+	count_state(e, was.state, next);
 	if (next == RCPT_WAITING)
 		lane_note_due(e, *lane_out, o->due_at);
 	e->counters.settled++;
@@ -141,6 +169,6 @@ void run_settle(struct engine *e, struct request *r)
 		}
 	}
 	for (size_t i = 0; i < lanes_n; i++)
-		lane_refresh(e, lanes[i]);
+		lane_settled(e, lanes[i]);
 	e->tx_settles = true;
 }

@@ -56,6 +56,11 @@ void lane_refresh(struct engine *e, uint64_t lane)
 		e->counters.lanes -= db_changes(&e->db);
 }
 
+void lane_settled(struct engine *e, uint64_t lane)
+{
+	lane_refresh(e, lane);
+}
+
 /* ---- leases ---- */
 
 /* Lease at most `max` recipients of one message that are due and not leased: rows of due_in_lane or due_anywhere. */
@@ -73,7 +78,7 @@ static void lease_recipients(struct due_page *p, struct due_message *m, struct d
 			db_end(q);
 			break;
 		}
-		due_page_recipient(p, m, &capacity, q, 0);
+		due_recipient(&p->r->arena, m, &capacity, q, 0);
 		leased_add(leased, m->id, n, db_u64(q, 6));
 	}
 }

@@ -141,3 +141,15 @@ uint64_t lanes_quiet_until(const struct engine *e, uint64_t now, uint64_t next_a
 			next_at = cache->next_at;
 	return next_at;
 }
+
+/* ---- results: a row is read in no time here ---- */
+
+bool result_known(struct engine *e, uint64_t id, uint64_t n, struct result *was_out)
+{
+	return false;
+}
+
+bool message_known(struct engine *e, uint64_t id, struct open_message *was_out)
+{
+	return false;
+}

@@ -2,6 +2,7 @@
  * report_due and open_message; two nodes at once. */
 #include "../../../support/unit.h"
 
+#include "array.h"
 #include "cluster.h"
 #include "schema.h"
 
@@ -130,9 +131,22 @@ static void accept(struct fixture *f, uint64_t id, uint64_t recipients)
 /* Take what is due in the lane: how many recipients. */
 static size_t take(struct db *db, uint64_t node, bool tried, uint64_t max)
 {
-	struct db_rows *q = db_query(db, Q_take_lane, INT(LANE), INT(tried), INT(LATER), INT(max), INT(node), INT(1));
+	struct array lane = { 0 }, fresh = { 0 }, old = { 0 }, now = { 0 }, most = { 0 };
+	struct db_rows *q;
 	size_t n = 0;
 
+	array_add_number(&lane, LANE);
+	array_add_number(&fresh, tried ? INT64_MAX : 0);
+	array_add_number(&old, tried ? 0 : INT64_MAX);
+	array_add_number(&now, LATER);
+	array_add_number(&most, max);
+	q = db_query(db, Q_take_lanes, array_value(&lane, 'i'), array_value(&fresh, 'i'), array_value(&old, 'i'),
+		     array_value(&now, 'i'), array_value(&most, 'i'), INT(node), INT(1));
+	array_fini(&lane);
+	array_fini(&fresh);
+	array_fini(&old);
+	array_fini(&now);
+	array_fini(&most);
 	ok_with(db, true);
 	while (db_row(db, q))
 		n++;
