@@ -282,9 +282,12 @@ static bool work(struct node *n)
 
 bool node_step(struct node *n)
 {
-	bool connected = n->db.conn || connect_server(n);
-	bool good = connected && work(n);
+	bool connected, good;
 
+	if (n->db.timeline < node_timeline(n)) /* the writer has found a newer primary */
+		disconnect(n);
+	connected = n->db.conn || connect_server(n);
+	good = connected && work(n);
 	if (!good) {
 		n->doubtful = true;
 		if (!connected || !clear_error(n)) /* the writer tells of a database that is away */

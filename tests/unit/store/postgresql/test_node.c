@@ -166,6 +166,18 @@ static void the_others_are_known(void **state)
 	assert_int_equal(others[0].seen_at, boot_ms);
 }
 
+/* Its beats could wait there for ever. */
+static void a_primary_of_before_is_given_up(void **state)
+{
+	struct fixture *f = *state;
+	struct member *a = joined(f, 0);
+
+	ROUNDS(1, a);
+	node_saw_timeline(&a->node, node_timeline(&a->node) + 1);
+	assert_false(node_step(&a->node)); /* there is no other server */
+	assert_null(a->node.db.conn);
+}
+
 static void a_wrong_clock_is_told_and_one_that_is_very_wrong_drains(void **state)
 {
 	struct fixture *f = *state;
@@ -287,6 +299,7 @@ int main(void)
 		TEST(a_beat_moves_the_horizon_and_the_floor_of_ids),
 		TEST(the_horizon_stays_while_the_server_is_away),
 		TEST(the_others_are_known),
+		TEST(a_primary_of_before_is_given_up),
 		TEST(a_wrong_clock_is_told_and_one_that_is_very_wrong_drains),
 		TEST(shards_are_balanced_and_taken_over),
 		TEST(a_node_is_drained_and_removed),
