@@ -90,22 +90,43 @@ static enum node_state state_of(struct str name)
 	return NODE_NONE;
 }
 
-/* A node whose clock is far from the database's is of no use: its due times and reports would be wrong. */
-static void judge_clock(struct node *n, int64_t ahead)
+static int64_t distance(int64_t ms)
 {
-	struct arena a = { 0 };
-	int64_t off = ahead < 0 ? -ahead : ahead;
+	return ms < 0 ? -ms : ms;
+}
 
-	if (off < CLOCK_WARN_MS)
-		n->clock_told = false;
-	if (off < CLOCK_WARN_MS || n->clock_told)
-		return;
-	n->clock_told = true;
-	node_note(n, off < CLOCK_DRAIN_MS ? LOG_WARNING : LOG_ERROR, "node.clock",
-		  "the database's clock is %lld ms ahead of this machine's%s", (long long)ahead,
-		  off < CLOCK_DRAIN_MS ? "" : ": the node drains; correct the clock, then run `posthouse node resume`");
-	if (off >= CLOCK_DRAIN_MS)
+/* Does the clock of another node that works agree with the database's? */
+static bool another_agrees(const struct node *n)
+{
+	for (size_t i = 0; i < n->others_n; i++)
+		if (n->others[i].state == NODE_UP && distance(n->others[i].clock_ahead) < CLOCK_DRAIN_MS)
+			return true;
+	return false;
+}
+
+/* A node whose clock is far from the database's is of no use: its due times and reports would be wrong. But when no other node
+ * agrees with the database, the clock that is wrong is the database's, or nobody would take the mail. */
+static void judge_clock(struct node *n)
+{
+	static const char *const consequences[] = {
+		[CLOCK_OFF] = "",
+		[CLOCK_ALONE] = ": no other node agrees with the database, so this one goes on; correct the clock that is wrong",
+		[CLOCK_DRAINS] = ": the node drains; correct the clock, then run `posthouse node resume`",
+	};
+	int64_t ahead = node_clock_ahead(n);
+	enum node_clock found = distance(ahead) < CLOCK_WARN_MS    ? CLOCK_WELL
+				: distance(ahead) < CLOCK_DRAIN_MS ? CLOCK_OFF
+				: another_agrees(n)                ? CLOCK_DRAINS
+								   : CLOCK_ALONE;
+	struct arena a = { 0 };
+
+	if (found > n->clock_told)
+		node_note(n, found == CLOCK_OFF ? LOG_WARNING : LOG_ERROR, "node.clock",
+			  "the database's clock is %lld ms ahead of this machine's%s", (long long)ahead, consequences[found]);
+	if (found > n->clock_told && found == CLOCK_DRAINS)
 		(void)node_order(n, &n->db, &a, NODE_DRAIN, 0); /* PERM: it drains already */
+	if (found > n->clock_told || found == CLOCK_WELL)
+		n->clock_told = found;
 	arena_fini(&a);
 }
 
@@ -171,8 +192,7 @@ static bool beat(struct node *n)
 	if (start - n->stepped_at > n->timing.fresh || n->boottime() - start > n->timing.fresh)
 		n->doubtful = true;
 	beaten(n, epoch, start, state, (int64_t)(database - own));
-	judge_clock(n, (int64_t)(database - own));
-	return db_error(db) == DB_WELL;
+	return true;
 }
 
 /* ---- the others ---- */
@@ -202,6 +222,7 @@ static void read_row(const struct node *n, struct db_rows *q, uint64_t now, stru
 				  .state = state_of(db_str(q, 3)),
 				  .schema = db_u64(q, 4),
 				  .since = db_u64(q, 5),
+				  .clock_ahead = (int64_t)(db_u64(q, 8) - n->timing.id_ahead),
 				  .seen_at = now };
 	copy_text(out->host, sizeof out->host, db_str(q, 6));
 	copy_text(out->config_hash, sizeof out->config_hash, db_str(q, 7));
@@ -261,8 +282,8 @@ static bool clear_error(struct node *n)
 
 static bool work(struct node *n)
 {
-	static void (*const steps[])(struct node * n) = { check_durability, node_judge, node_return_taken, node_balance,
-							  node_watch };
+	static void (*const steps[])(struct node * n) = { judge_clock,       check_durability, node_judge,
+							  node_return_taken, node_balance,     node_watch };
 	bool well = true;
 
 	if (node_is_lost(n))

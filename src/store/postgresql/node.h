@@ -31,14 +31,18 @@ struct node_timing {
 	uint64_t id_ahead;   /* ids of this node are below its clock and this, until the next beat */
 };
 
+/* What was last told of this machine's clock, from good to bad. */
+enum node_clock { CLOCK_WELL, CLOCK_OFF, CLOCK_ALONE, CLOCK_DRAINS };
+
 /* Another node, as its row was read last. */
 struct node_row {
 	unsigned number;
 	enum node_state state;
 	uint64_t epoch, beat, schema;
-	uint64_t since;   /* the epoch's begin, in database time */
-	uint64_t seen_at; /* boot time: epoch and beat are the same since then at least */
-	char host[65];    /* HOST_NAME_MAX */
+	uint64_t since;      /* the epoch's begin, in database time */
+	uint64_t seen_at;    /* boot time: epoch and beat are the same since then at least */
+	int64_t clock_ahead; /* its clock to the database's, ms, of its last beat; more when the clock was set back */
+	char host[65];       /* HOST_NAME_MAX */
 	char config_hash[65];
 };
 
@@ -86,7 +90,8 @@ struct node {
 	uint64_t durable_at;  /* boot time: when the server's settings were looked at; 0: not on this connection */
 	uint64_t watched_at;  /* boot time: when dead_rows was read; 0: not on this connection */
 	bool doubtful;        /* the last step failed: what was seen before it proves nothing */
-	bool clock_told, refused_told;
+	enum node_clock clock_told;
+	bool refused_told;
 	uint32_t locked_told; /* bits: nodes whose rows something holds */
 
 	/* The writer's own. */

@@ -181,7 +181,7 @@ static void a_primary_of_before_is_given_up(void **state)
 static void a_wrong_clock_is_told_and_one_that_is_very_wrong_drains(void **state)
 {
 	struct fixture *f = *state;
-	struct member *a = joined(f, 0), *b = joined(f, 1);
+	struct member *a = joined(f, 0), *b = joined(f, 1), *c;
 
 	ROUNDS(1, a);
 	assert_int_equal(told("node.clock"), 0);
@@ -194,13 +194,37 @@ static void a_wrong_clock_is_told_and_one_that_is_very_wrong_drains(void **state
 	ROUNDS(TIMEOUT / TICK + 1, a);
 	assert_string_equal(sql(f, "SELECT abs(due_at-" NODE_NOW "-%d)<5000 FROM due", UNKNOWN), "t");
 	clock_off_ms = 0;
-	ROUNDS(1, a);
+	c = joined(f, 2);
+	ROUNDS(1, a, c);
 	clock_off_ms = 100000;
 	ROUNDS(2, a);
 	assert_int_equal(told("node.clock"), 2);
 	assert_int_equal(node_state(&a->node), NODE_DRAINING);
 	ROUNDS(2, a);
 	assert_int_equal(node_state(&a->node), NODE_DRAINED);
+}
+
+/* All nodes disagree with it: none drains. */
+static void a_wrong_clock_of_the_database_is_only_told(void **state)
+{
+	struct fixture *f = *state;
+	struct member *a = joined(f, 0), *b = joined(f, 1);
+
+	ROUNDS(2, a, b);
+	clock_off_ms = 3600000;
+	(void)sql(f, "UPDATE node SET id_floor=id_floor+3600000"); /* what it is when the database is behind */
+	ROUNDS(2 * TIMEOUT / TICK, a, b);
+	assert_int_equal(told("node.clock"), 2);
+	assert_int_equal(told("node.dead"), 0);
+	assert_int_equal(node_state(&a->node), NODE_UP);
+	assert_int_equal(node_state(&b->node), NODE_UP);
+	/* It was its own after all: the other one is corrected. */
+	clock_off_ms = 0;
+	(void)sql(f, "UPDATE node SET id_floor=id_floor-3600000 WHERE number=2");
+	ROUNDS(1, b);
+	clock_off_ms = 3600000;
+	ROUNDS(2, a);
+	assert_int_equal(node_state(&a->node), NODE_DRAINING);
 }
 
 /* ---- shards ---- */
@@ -301,6 +325,7 @@ int main(void)
 		TEST(the_others_are_known),
 		TEST(a_primary_of_before_is_given_up),
 		TEST(a_wrong_clock_is_told_and_one_that_is_very_wrong_drains),
+		TEST(a_wrong_clock_of_the_database_is_only_told),
 		TEST(shards_are_balanced_and_taken_over),
 		TEST(a_node_is_drained_and_removed),
 		TEST(a_drained_node_that_ends_is_not_dead),
