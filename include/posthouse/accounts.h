@@ -5,9 +5,11 @@
 #define POSTHOUSE_ACCOUNTS_H
 
 #include "posthouse/arena.h"
+#include "posthouse/buf.h"
 #include "posthouse/secret.h"
 #include "posthouse/verdict.h"
 
+#define ACCOUNTS_BYTES_MAX   (64u << 20) /* of the file */
 #define ACCOUNTS_ITERATIONS  10000
 #define ACCOUNTS_KEEP_EXPIRY UINT64_MAX /* as expires_at of ACCOUNT_PASSWD: keep that of the old password */
 
@@ -62,6 +64,32 @@ struct verdict accounts_change(struct accounts *a, enum account_operation operat
  * with all its devices. What is locked already stays so since the time of its first lock. */
 struct verdict accounts_lock(struct accounts *a, enum account_operation operation, struct str name, struct str device,
 			     struct str reason);
+
+/* ---- copy.c: the accounts are a table that several machines share, and the file is a copy of it ---- */
+
+/* Is the file such a copy, as it was last read? Else it is of this machine alone. */
+bool accounts_are_copied(const struct accounts *a);
+
+/* A change of the table, as lines: those that it gets, or gets in place of others, and "name device" for each that it loses; and
+ * all lines of the file after it. */
+struct accounts_plan {
+	struct buf changes, file;
+};
+void accounts_plan_init(struct accounts_plan *p);
+void accounts_plan_fini(struct accounts_plan *p);
+
+/* What accounts_change() or accounts_lock() would do (`what`: all that these get), with their verdicts; nothing is done, and the
+ * file is not read again. / The table is empty, and gets all that the file has. */
+struct verdict accounts_plan(const struct accounts *a, enum account_operation operation, const struct account *what,
+			     struct accounts_plan *out);
+struct verdict accounts_plan_all(const struct accounts *a, struct accounts_plan *out);
+
+/* Make the file a copy of these lines; when a line is malformed, nothing is done. A file that was no copy is kept as
+ * accounts.before-cluster when it has passwords which these lines lack, or have otherwise: *lost_out says how many. */
+struct verdict accounts_follow(struct accounts *a, struct str lines, size_t *lost_out);
+
+/* A line "name device" without its end; views into it. */
+bool account_parse_removal(struct str line, struct str *name_out, struct str *device_out);
 
 /* ---- uses.c: when each password was last used, in accounts.used beside the account file; only the login role writes it ---- */
 struct account_uses;

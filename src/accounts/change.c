@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,29 +58,21 @@ bool account_write_all(int fd, struct str text)
 	return true;
 }
 
-/* Write all accounts but those in `skip` into the open file, with `extra` (can be NULL) in its place. */
-static bool write_accounts(int fd, const struct content *c, const bool *skip, const struct account *extra)
+static bool write_accounts(int fd, bool is_copy, const struct content *c)
 {
 	struct arena lines = { 0 };
-	bool written = account_write_all(fd, S(heading));
+	bool written = account_write_all(fd, is_copy ? account_copy_heading : S(heading));
 
 	for (size_t i = 0; written && i < c->n; i++) {
-		if (extra && account_compare(extra, &c->at[i]) <= 0) {
-			written = account_write_all(fd, account_format_line(&lines, extra));
-			extra = NULL;
-		}
-		if (written && !skip[i])
-			written = account_write_all(fd, account_format_line(&lines, &c->at[i]));
+		written = account_write_all(fd, account_format_line(&lines, &c->at[i]));
 		arena_reset(&lines);
 	}
-	if (written && extra)
-		written = account_write_all(fd, account_format_line(&lines, extra));
 	arena_fini(&lines);
 	return written;
 }
 
 /* New file, data on disk, new name, name on disk. */
-static struct verdict replace(int directory, const struct content *c, const bool *skip, const struct account *extra)
+struct verdict account_file_replace(int directory, bool is_copy, const struct content *c)
 {
 	int fd = openat(directory, "accounts.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	bool written;
@@ -89,7 +80,7 @@ static struct verdict replace(int directory, const struct content *c, const bool
 
 	if (fd < 0)
 		return unwritable("cannot write beside it");
-	written = write_accounts(fd, c, skip, extra) && fchmod(fd, 0600) == 0 && fsync(fd) == 0;
+	written = write_accounts(fd, is_copy, c) && fchmod(fd, 0600) == 0 && fsync(fd) == 0;
 	why = errno;
 	if (close(fd) < 0 && written) {
 		written = false;
@@ -196,79 +187,110 @@ static struct str reason_in_line(struct arena *a, struct str reason)
 	return str_trim(str_make(p, reason.n));
 }
 
-/* Lock or unlock lines: all of them are written again, in their order. */
-static struct verdict lock_lines(struct accounts *a, int directory, enum account_operation operation, const struct account *what)
+/* Lock or unlock lines. */
+static struct verdict lock_lines(const struct content *c, enum account_operation operation, const struct account *what,
+				 struct arena *arena, struct content *changed_out)
 {
-	struct content *c = a->content, changed = *c;
-	struct arena arena = { 0 };
-	bool *skip = ARENA_ARRAY(&arena, bool, c->n + 1);
-	struct verdict v = perm(550, S("5.1.1"), what->device.n ? S("no such account or device") : S("no such account"));
 	bool found = false;
 
-	changed.at = ARENA_ARRAY(&arena, struct account, c->n + 1);
 	for (size_t i = 0; i < c->n; i++) {
-		struct account *to = &changed.at[i];
+		struct account *to = &changed_out->at[changed_out->n++];
 
 		*to = c->at[i];
 		if (!str_eq(to->name, what->name) || (what->device.n > 0 && !str_eq(to->device, what->device)))
 			continue;
 		found = true;
-		to->reason = operation == ACCOUNT_LOCK ? reason_in_line(&arena, what->reason) : S("");
+		to->reason = operation == ACCOUNT_LOCK ? reason_in_line(arena, what->reason) : S("");
 		to->locked_at = operation == ACCOUNT_UNLOCK ? 0 : to->locked_at ? to->locked_at : clock_now_ms();
 	}
 	if (found)
-		v = replace(directory, &changed, skip, NULL);
-	arena_fini(&arena);
-	return v;
+		return ok();
+	return perm(550, S("5.1.1"), what->device.n ? S("no such account or device") : S("no such account"));
 }
 
-/* The part under the lock. */
-static struct verdict change_locked(struct accounts *a, int directory, enum account_operation operation, struct account *new)
+/* All lines but those in `skip`, with `extra` (can be NULL) in its place. */
+static void merge(const struct content *c, const bool *skip, const struct account *extra, struct content *changed_out)
 {
-	struct verdict v;
-	bool *skip;
-
-	v = accounts_refresh(a);
-	if (v.class != OK)
-		return v;
-	if (operation == ACCOUNT_LOCK || operation == ACCOUNT_UNLOCK) {
-		v = lock_lines(a, directory, operation, new);
-		return v.class == OK ? accounts_refresh(a) : v;
+	for (size_t i = 0; i < c->n; i++) {
+		if (extra && account_compare(extra, &c->at[i]) <= 0) {
+			changed_out->at[changed_out->n++] = *extra;
+			extra = NULL;
+		}
+		if (!skip[i])
+			changed_out->at[changed_out->n++] = c->at[i];
 	}
+	if (extra)
+		changed_out->at[changed_out->n++] = *extra;
+}
+
+struct verdict account_change_compute(const struct accounts *a, enum account_operation operation, struct account *new,
+				      struct arena *arena, struct content *changed_out)
+{
+	const struct content *c = a->content;
+	bool *skip = ARENA_ARRAY(arena, bool, c->n + 1);
+	struct verdict v;
+
+	*changed_out = (struct content){ .at = ARENA_ARRAY(arena, struct account, c->n + 1) };
+	if (operation == ACCOUNT_LOCK || operation == ACCOUNT_UNLOCK)
+		return lock_lines(c, operation, new, arena, changed_out);
 	/* accounts from before this rule can have other names, and can get more devices */
 	if (operation == ACCOUNT_ADD && !login_is_proper(new->name) && !accounts_any(a, new->name))
 		return perm(
 			550, S("5.5.2"),
 			S("a name has letters, digits and ASCII signs only, all of one direction of writing (RFC 8265, 3.3)"));
-	skip = xcalloc(a->content->n + 1, sizeof(skip[0]));
-	v = plan(a->content, operation, new, skip);
+	v = plan(c, operation, new, skip);
 	if (v.class == OK && operation != ACCOUNT_REMOVE)
 		v = set_times(new, operation == ACCOUNT_PASSWD ? accounts_find(a, new->name, new->device) : NULL);
 	if (v.class == OK)
-		v = replace(directory, a->content, skip, operation == ACCOUNT_REMOVE ? NULL : new);
-	free(skip);
-	if (v.class == OK)
-		v = accounts_refresh(a);
+		merge(c, skip, operation == ACCOUNT_REMOVE ? NULL : new, changed_out);
 	return v;
+}
+
+struct verdict account_change_check(enum account_operation operation, const struct account *new)
+{
+	struct verifier checked;
+
+	if (operation < ACCOUNT_ADD || operation > ACCOUNT_UNLOCK)
+		return perm(550, S("5.5.2"), S("unknown operation"));
+	if (!account_name_valid(new->name) || !account_device_valid(new->device))
+		return perm(550, S("5.5.2"), S("the name is malformed"));
+	if ((operation == ACCOUNT_ADD || operation == ACCOUNT_PASSWD) && !verifier_parse(new->verifier, &checked))
+		return perm(550, S("5.5.2"), S("the verifier is malformed"));
+	return ok();
+}
+
+struct verdict account_file_lock(const struct accounts *a, int *directory_out, int *lock_out)
+{
+	*directory_out = open(a->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*directory_out < 0)
+		return unwritable("cannot open the state directory");
+	*lock_out = take_lock(*directory_out);
+	if (*lock_out >= 0)
+		return ok();
+	close(*directory_out);
+	return unwritable("cannot lock");
 }
 
 static struct verdict change(struct accounts *a, enum account_operation operation, struct account *new)
 {
-	struct verdict v;
+	struct verdict v = account_change_check(operation, new);
+	struct arena arena = { 0 };
+	struct content changed;
 	int directory, lock;
 
-	if (!account_name_valid(new->name) || !account_device_valid(new->device))
-		return perm(550, S("5.5.2"), S("the name is malformed"));
-	directory = open(a->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0)
-		return unwritable("cannot open the state directory");
-	lock = take_lock(directory);
-	if (lock < 0) {
-		v = unwritable("cannot lock");
-	} else {
-		v = change_locked(a, directory, operation, new);
-		close(lock);
-	}
+	if (v.class == OK)
+		v = account_file_lock(a, &directory, &lock);
+	if (v.class != OK)
+		return v;
+	v = accounts_refresh(a);
+	if (v.class == OK)
+		v = account_change_compute(a, operation, new, &arena, &changed);
+	if (v.class == OK)
+		v = account_file_replace(directory, false, &changed);
+	if (v.class == OK)
+		v = accounts_refresh(a);
+	arena_fini(&arena);
+	close(lock);
 	close(directory);
 	return v;
 }
@@ -277,12 +299,9 @@ struct verdict accounts_change(struct accounts *a, enum account_operation operat
 			       struct str verifier, uint64_t expires_at)
 {
 	struct account new = { .name = name, .device = device, .verifier = verifier, .expires_at = expires_at };
-	struct verifier checked;
 
-	if (operation != ACCOUNT_ADD && operation != ACCOUNT_PASSWD && operation != ACCOUNT_REMOVE)
+	if (operation > ACCOUNT_REMOVE)
 		return perm(550, S("5.5.2"), S("unknown operation"));
-	if (operation != ACCOUNT_REMOVE && account_name_valid(name) && !verifier_parse(verifier, &checked))
-		return perm(550, S("5.5.2"), S("the verifier is malformed"));
 	return change(a, operation, &new);
 }
 
@@ -291,7 +310,7 @@ struct verdict accounts_lock(struct accounts *a, enum account_operation operatio
 {
 	struct account which = { .name = name, .device = device, .reason = reason };
 
-	if (operation != ACCOUNT_LOCK && operation != ACCOUNT_UNLOCK)
+	if (operation < ACCOUNT_LOCK)
 		return perm(550, S("5.5.2"), S("unknown operation"));
 	return change(a, operation, &which);
 }

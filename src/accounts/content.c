@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FILE_MAX_BYTES (64 * MIB)
 #define LINE_MIN_BYTES 100 /* no well-formed line is shorter: two keys of 44 characters, the scheme, a name */
 
 struct str file_fault(const char *format, ...)
@@ -41,7 +40,7 @@ static bool read_all(int fd, struct content *c, struct str *text_out)
 
 	if (fstat(fd, &c->identity) < 0)
 		return false;
-	if (!S_ISREG(c->identity.st_mode) || (uint64_t)c->identity.st_size > FILE_MAX_BYTES) {
+	if (!S_ISREG(c->identity.st_mode) || (uint64_t)c->identity.st_size > ACCOUNTS_BYTES_MAX) {
 		errno = S_ISREG(c->identity.st_mode) ? EFBIG : EINVAL;
 		return false;
 	}
@@ -140,12 +139,27 @@ static void make_canonical(struct content *c)
 		qsort(c->at, c->n, sizeof(c->at[0]), account_compare);
 }
 
+bool content_parse(struct content *c, struct str text, struct verdict *why_out)
+{
+	unsigned bad_line;
+
+	c->is_copy = str_starts(text, account_copy_heading);
+	bad_line = parse_lines(c, text);
+	if (bad_line)
+		*why_out =
+			temp(451, S("4.3.0"),
+			     file_fault("account file: line %u is not \"name device verifier time [expiry [lock]]\"", bad_line));
+	if (bad_line || !sort_unique(c, why_out))
+		return false;
+	make_canonical(c);
+	return true;
+}
+
 struct content *content_read(const char *path, struct stat *seen_out, struct verdict *why_out)
 {
 	struct content *c = NEW(struct content);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct str text;
-	unsigned bad_line;
 	bool read_well;
 
 	*seen_out = (struct stat){ 0 };
@@ -156,22 +170,12 @@ struct content *content_read(const char *path, struct stat *seen_out, struct ver
 		*why_out = temp(451, S("4.3.0"), file_fault("account file: %s", strerror(errno)));
 	if (fd >= 0)
 		close(fd);
-	if (!read_well) {
-		content_free(c);
-		return NULL;
-	}
-	*seen_out = c->identity;
-	bad_line = parse_lines(c, text);
-	if (bad_line)
-		*why_out =
-			temp(451, S("4.3.0"),
-			     file_fault("account file: line %u is not \"name device verifier time [expiry [lock]]\"", bad_line));
-	if (bad_line || !sort_unique(c, why_out)) {
-		content_free(c);
-		return NULL;
-	}
-	make_canonical(c);
-	return c;
+	if (read_well)
+		*seen_out = c->identity;
+	if (read_well && content_parse(c, text, why_out))
+		return c;
+	content_free(c);
+	return NULL;
 }
 
 void content_free(struct content *c)

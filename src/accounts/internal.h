@@ -32,14 +32,12 @@ void password_prepare_old(struct str password, struct secret *prepared_out);
 bool account_name_valid(struct str name);     /* with realm, lower case as far as ASCII goes */
 bool account_device_valid(struct str device); /* "" is valid */
 
-/* ---- change.c ---- */
-bool account_write_all(int fd, struct str text); /* false: errno says why */
-
 /* ---- content.c: one reading of the file ---- */
 struct content {
 	struct arena arena;
 	struct account *at; /* sorted by name, then device */
 	size_t n;
+	bool is_copy;         /* see accounts_are_copied() */
 	struct str shadowed;  /* the name of an account that no login finds, because another has its form; "": none */
 	struct stat identity; /* of the file that was read; zero: there was none */
 };
@@ -47,6 +45,8 @@ struct content {
 /* NULL: *why_out says why, with the number of the line at fault. *seen_out is the identity of what was read, zero when that was
  * not possible and is worth another try. */
 struct content *content_read(const char *path, struct stat *seen_out, struct verdict *why_out);
+/* The same of a text; the content has views of it. */
+bool content_parse(struct content *c, struct str text, struct verdict *why_out);
 void content_free(struct content *c);                    /* NULL is allowed */
 int account_compare(const void *one, const void *other); /* two struct account, by name and device; for qsort() and bsearch() */
 
@@ -63,5 +63,20 @@ struct accounts {
 	uint64_t generation;
 	struct arena why_arena;
 };
+
+/* ---- change.c ---- */
+bool account_write_all(int fd, struct str text); /* false: errno says why */
+
+/* Is this change of `new` well-formed? / What the file would be after it, in the arena; sets times and lock of `new`. */
+struct verdict account_change_check(enum account_operation operation, const struct account *new);
+struct verdict account_change_compute(const struct accounts *a, enum account_operation operation, struct account *new,
+				      struct arena *arena, struct content *changed_out);
+
+/* The directory and the lock of the file, both to be closed; neither is open after a TEMP. */
+struct verdict account_file_lock(const struct accounts *a, int *directory_out, int *lock_out);
+struct verdict account_file_replace(int directory, bool is_copy, const struct content *c);
+
+/* ---- copy.c ---- */
+extern const struct str account_copy_heading;
 
 #endif
