@@ -26,6 +26,8 @@ struct store_node {
 	uint64_t horizon_ms, id_floor_ms;
 	uint64_t timeline;  /* of the database: it grows with each promotion of a standby */
 	uint64_t dead_rows; /* of its busy tables, which are to be vacuumed, as of the last 15 seconds */
+	bool accounts_known; /* else the database was not asked so far */
+	uint64_t accounts;   /* the version of the accounts, see store_accounts() */
 };
 void store_node(struct store *st, struct store_node *node_out);
 
@@ -46,5 +48,26 @@ void store_nodes(struct store *st, store_nodes_fn done, void *ctx);
  * is drained or dead. PERM 550: why not. */
 enum store_node_order { STORE_NODE_DRAIN, STORE_NODE_RESUME, STORE_NODE_REMOVE };
 void store_node_order(struct store *st, enum store_node_order order, uint64_t number, store_done_fn done, void *ctx);
+
+/* The accounts of all nodes, a row for each password. The store does not look into the lines. */
+struct store_account {
+	struct str name, device; /* device "": the main password */
+	struct str line;         /* of the account file, without its end, in UTF-8; "": the row is to be removed */
+};
+
+/* All lines, in a file of memory (the callback's to close; -1: none), and their version: a number that each change raises. 0:
+ * nobody has filled the table. Lines can be newer than the version, never older. */
+typedef void (*store_accounts_fn)(void *ctx, struct verdict v, uint64_t version, int fd);
+void store_accounts(struct store *st, store_accounts_fn done, void *ctx);
+
+/* Put and remove rows, if the accounts still have this version. The callback gets OK and the version from now on (of another
+ * change, where this one was made before and its answer was lost); store_is_behind() and the version which they have instead:
+ * nothing is changed; or TEMP: it is not known whether anything is. */
+static inline bool store_is_behind(struct verdict v)
+{
+	return v.class == TEMP && str_eq(v.enhanced, S("4.3.2"));
+}
+void store_accounts_commit(struct store *st, uint64_t version, const struct store_account *rows, size_t n, store_count_fn done,
+			   void *ctx);
 
 #endif

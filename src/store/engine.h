@@ -42,6 +42,7 @@ struct request {
 		const struct gate_state *gate;
 		const struct bucket_row *buckets;
 		const struct ban_row *bans;
+		const struct store_account *accounts;
 		const struct str *addresses;
 		const struct mending *mending;
 		struct str after;
@@ -74,6 +75,7 @@ extern const struct verdict store_away;    /* 451 4.3.0 */
 extern const struct verdict store_busy;    /* 450 4.3.0: only while opening */
 extern const struct verdict store_unknown; /* no such message */
 extern const struct verdict store_over;    /* 450 4.7.1: store_is_over() */
+extern const struct verdict store_behind;  /* 451 4.3.2: store_is_behind() */
 
 /* ---- what an engine can use of the store ---- */
 

@@ -39,6 +39,7 @@ FINISH(known, r->out.rows, r->out.n)
 FINISH(bans, r->out.rows, r->out.n)
 FINISH(nodes, r->out.rows, r->out.n)
 FINISH(count, r->out.count)
+FINISH(accounts, r->out.count, r->out.fd)
 FINISH(mend, &r->out.mending)
 
 static void finish_done(struct op *op)
@@ -258,6 +259,17 @@ void store_nodes(struct store *st, store_nodes_fn done, void *ctx)
 void store_node_order(struct store *st, enum store_node_order order, uint64_t number, store_done_fn done, void *ctx)
 {
 	ISSUE(NODE_ORDER, done, ctx, .max = order, .cursor = number);
+}
+
+void store_accounts(struct store *st, store_accounts_fn done, void *ctx)
+{
+	ISSUE(ACCOUNTS, done, ctx);
+}
+
+void store_accounts_commit(struct store *st, uint64_t version, const struct store_account *rows, size_t n, store_count_fn done,
+			   void *ctx)
+{
+	ISSUE(ACCOUNTS_COMMIT, done, ctx, .in.accounts = rows, .max = n, .cursor = version);
 }
 
 void store_mend(struct store *st, const struct mending *m, store_mend_fn done, void *ctx)

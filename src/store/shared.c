@@ -17,6 +17,12 @@ const struct verdict store_over = {
 	.enhanced = { "4.7.1", 5 },
 	.text = { "over a limit, try again later", 29 },
 };
+const struct verdict store_behind = {
+	.class = TEMP,
+	.code = 451,
+	.enhanced = LITERAL("4.3.2"),
+	.text = LITERAL("another node changes accounts at the same time, try again"),
+};
 const struct verdict store_full = {
 	.class = TEMP, .code = 452, .enhanced = LITERAL("4.3.1"), .text = LITERAL("no room to store mail, try again later")
 };

@@ -230,7 +230,7 @@ static void read_row(const struct node *n, struct db_rows *q, uint64_t now, stru
 		out->seen_at = before->seen_at;
 }
 
-/* Read all rows of node, and what the others count. */
+/* Read all rows of node, what the others count, and which version the accounts have. */
 static bool look(struct node *n)
 {
 	struct node_row rows[NODE_MAX];
@@ -238,7 +238,7 @@ static bool look(struct node *n)
 	struct db *db = &n->db;
 	struct db_rows *q;
 	size_t rows_n = 0;
-	uint64_t now;
+	uint64_t now, accounts;
 
 	n->read_at = n->boottime();
 	q = db_query(db, Q_node_rows);
@@ -248,12 +248,15 @@ static bool look(struct node *n)
 			read_row(n, q, now, &rows[rows_n++]);
 	(void)db_numbers(db, db_query(db, Q_node_counters, INT(node_number(n))), &count.open_messages, &count.waiting,
 			 &count.held, &count.failed);
+	accounts = db_number(db, db_query(db, Q_accounts_version));
 	if (db_error(db) != DB_WELL)
 		return false;
 	uv_mutex_lock(&n->lock);
 	memcpy(n->others, rows, rows_n * sizeof rows[0]);
 	n->others_n = rows_n;
 	n->others_count = count;
+	n->accounts = accounts;
+	n->accounts_known = true;
 	uv_mutex_unlock(&n->lock);
 	n->doubtful = false;
 	return true;

@@ -107,6 +107,16 @@ struct str node_name(const struct node *n, struct arena *a)
 	return name;
 }
 
+bool node_accounts(const struct node *n, uint64_t *version_out)
+{
+	struct node *m = locked(n);
+	bool known = m->accounts_known;
+
+	*version_out = m->accounts;
+	uv_mutex_unlock(&m->lock);
+	return known;
+}
+
 void node_saw_timeline(struct node *n, uint32_t timeline)
 {
 	(void)locked(n);

@@ -78,7 +78,8 @@ struct node {
 	struct node_row others[NODE_MAX];
 	size_t others_n;
 	struct node_counters others_count;
-	/* News of other nodes for the writer (lanes, bans, gates, buckets) will have its place here. */
+	bool accounts_known;
+	uint64_t accounts; /* their version */
 
 	/* The thread's own. */
 	uv_thread_t thread;
@@ -132,6 +133,7 @@ uint64_t node_horizon(const struct node *n);
 uint64_t node_id_floor(const struct node *n);
 uint64_t node_shards(const struct node *n);
 int64_t node_clock_ahead(const struct node *n);
+bool node_accounts(const struct node *n, uint64_t *version_out); /* false: not known so far */
 uint32_t node_timeline(const struct node *n);
 uint64_t node_dead_rows(const struct node *n);
 void node_saw_timeline(struct node *n, uint32_t timeline);

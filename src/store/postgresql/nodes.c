@@ -18,6 +18,7 @@ void this_node(const struct engine *e, struct store_node *node_out)
 					 .id_floor_ms = node_id_floor(n),
 					 .timeline = node_timeline(n),
 					 .dead_rows = node_dead_rows(n) };
+	node_out->accounts_known = node_accounts(n, &node_out->accounts);
 }
 
 uint64_t own_node(const struct engine *e)

@@ -27,7 +27,6 @@ uint64_t taken_number(const struct taken *t, uint64_t id, uint64_t n); /* of the
 void taken_end(struct taken *t, uint64_t id, uint64_t n);              /* the open transaction ends it */
 void taken_commit(struct taken *t);
 void taken_rollback(struct taken *t);
-uint64_t taken_number(const struct taken *t, uint64_t id, uint64_t n); /* of the take; 0: none */
 /* Rows of this node that memory does not know are of a take whose answer was lost: they are due again at once. */
 void taken_reconcile(struct engine *e);
 

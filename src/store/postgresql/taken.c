@@ -45,13 +45,6 @@ void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no)
 	r->take_no = take_no;
 }
 
-uint64_t taken_number(const struct taken *t, uint64_t id, uint64_t n)
-{
-	const struct taken_recipient *r = find(t, id, n);
-
-	return r ? r->take_no : 0;
-}
-
 void taken_end(struct taken *t, uint64_t id, uint64_t n)
 {
 	struct taken_recipient *r = find(t, id, n);
