@@ -24,8 +24,8 @@ struct store_node {
 	uint64_t membership; /* number and epoch in one: no two of any nodes are the same; see due_message */
 	enum store_node_state state;
 	uint64_t horizon_ms, id_floor_ms;
-	uint64_t timeline;  /* of the database: it grows with each promotion of a standby */
-	uint64_t dead_rows; /* of its busy tables, which are to be vacuumed, as of the last 15 seconds */
+	uint64_t timeline;   /* of the database: it grows with each promotion of a standby */
+	uint64_t dead_rows;  /* of its busy tables, which are to be vacuumed, as of the last 15 seconds */
 	bool accounts_known; /* else the database was not asked so far */
 	uint64_t accounts;   /* the version of the accounts, see store_accounts() */
 };
