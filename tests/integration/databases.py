@@ -51,7 +51,7 @@ class Databases:
 class Database:
     """One server with an empty database `posthouse`: on a Unix socket without a password, on 127.0.0.1 with one."""
 
-    def __init__(self, settings="", encoding="SQL_ASCII"):
+    def __init__(self, settings="", encoding="SQL_ASCII", arguments=(), tablespace=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="posthouse-database-"))
         self.port, self.password = free_port(), "of the database"
         self.log = self.directory / "log"
@@ -59,13 +59,17 @@ class Database:
         if os.geteuid() == 0:
             shutil.chown(self.directory, "postgres", "postgres")
         end_with_the_test(self, last=True)
-        self.as_owner("initdb", "-D", self.directory / "data", "-U", "postgres", "--auth=trust", "--encoding=SQL_ASCII", "--locale=C")
+        self.as_owner("initdb", "-D", self.directory / "data", "-U", "postgres", "--auth=trust", "--encoding=SQL_ASCII", "--locale=C",
+                      *arguments)
         with open(self.directory / "data/postgresql.conf", "a") as f:
             f.write(f"port = {self.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{self.directory}'\n{settings}\n")
         (self.directory / "data/pg_hba.conf").write_text("local all all trust\nhost posthouse posthouse 127.0.0.1/32 scram-sha-256\n")
         self.start()
         self.sql(f"CREATE ROLE posthouse LOGIN PASSWORD '{self.password}'", "postgres")
-        self.sql(f"CREATE DATABASE posthouse OWNER posthouse TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'", "postgres")
+        if tablespace:
+            self.sql(f"CREATE TABLESPACE apart LOCATION '{tablespace}'", "postgres")
+        self.sql(f"CREATE DATABASE posthouse OWNER posthouse TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
+                 f" {'TABLESPACE apart' if tablespace else ''}", "postgres")
 
     def as_owner(self, program, *arguments):
         """PostgreSQL refuses to be root."""
@@ -81,9 +85,16 @@ class Database:
     def stop(self, mode="fast"):
         self.as_owner("pg_ctl", "-s", "-w", "-D", self.directory / "data", "-m", mode, "stop")
 
-    def sql(self, statement, database="posthouse"):
-        done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.directory, "-p", str(self.port), "-U", "postgres", "-d", database,
+    def runs(self):
+        return (self.directory / "data/postmaster.pid").exists()
+
+    def ask(self, statement, database="posthouse"):
+        """The finished process."""
+        return subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.directory, "-p", str(self.port), "-U", "postgres", "-d", database,
                                "-c", statement], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def sql(self, statement, database="posthouse"):
+        done = self.ask(statement, database)
         assert done.returncode == 0, done.stdout
         return done.stdout.strip()
 
@@ -93,7 +104,7 @@ class Database:
 connection = "host={host or self.directory} port={self.port} dbname=posthouse user=posthouse {words}"; }};'''
 
     def end(self, keep):
-        if (self.directory / "data/postmaster.pid").exists():
+        if self.runs():
             self.stop("immediate")
         if keep and self.log.exists():
             print(f"the database:\n{self.log.read_text(errors='replace')[-3000:]}")

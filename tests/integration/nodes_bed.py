@@ -33,8 +33,8 @@ class Counting(Sink):
 
     def counts(self):
         with self.lock:
-            return collections.Counter(re.search(rb"^Received: .*(?:\r\n[ \t].*)* id ([0-9a-z]{13})", m.bytes, re.M).group(1).decode()
-                                       for m in self.messages)
+            found = [re.search(rb"^Received: .*(?:\r\n[ \t].*)* id ([0-9a-z]{13})", m.bytes, re.M) for m in self.messages]
+            return collections.Counter(match.group(1).decode() for match in found if match)  # reports have none
 
     def end(self, keep=False):
         self.gate.set()
@@ -183,6 +183,15 @@ class Bed:
 
     def wait_state(self, number, state):
         wait_for(lambda: self.state(number) == state, lambda: f"node {number} {state}: {self.nodes()}", every=0.2)
+
+    def beats(self):
+        rows = self.database.sql("SELECT number, beat FROM node ORDER BY number").split()
+        return dict(map(int, row.split("|")) for row in rows)
+
+    def wait_beats(self, n, *nodes):
+        """Until these nodes, or all, have shown so many times that they live."""
+        before = self.beats()
+        wait_for(lambda: all(self.beats()[node] >= before[node] + n for node in nodes or before), lambda: f"beats after {before}: {self.beats()}")
 
     def shards(self):
         """How many shards each living node has."""
