@@ -27,6 +27,7 @@ static const char usage[] = "usage: load --port N [options]\n"
 			    "  --sources N           connect from N addresses, 127.66.0.1 and on, in turn\n"
 			    "  --user NAME --password TEXT   AUTH PLAIN; without, no login\n"
 			    "  --from ADDRESS --to ADDRESS   sender@example.org, recipient@example.net\n"
+			    "  --domains N           of recipients: N domains below that of --to, in turn\n"
 			    "  --acknowledged FILE   write the numbers that got a 250\n";
 
 /* ---- what sessions report ---- */
@@ -149,12 +150,25 @@ static void prepare(struct load *l, uint64_t port, const char *ca)
 static void parse_options(struct load *l, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "host", 1, NULL, 'h' },           { "port", 1, NULL, 'p' },      { "tls", 1, NULL, 't' },
-		{ "connections", 1, NULL, 'c' },    { "count", 1, NULL, 'n' },     { "size", 1, NULL, 's' },
-		{ "per-connection", 0, NULL, 'P' }, { "user", 1, NULL, 'u' },      { "password", 1, NULL, 'w' },
-		{ "from", 1, NULL, 'f' },           { "to", 1, NULL, 'r' },        { "ca", 1, NULL, 'C' },
-		{ "insecure", 0, NULL, 'k' },       { "lock-step", 0, NULL, 'L' }, { "acknowledged", 1, NULL, 'a' },
-		{ "hold", 1, NULL, 'H' },           { "sources", 1, NULL, 'S' },   { 0 },
+		{ "host", 1, NULL, 'h' },
+		{ "port", 1, NULL, 'p' },
+		{ "tls", 1, NULL, 't' },
+		{ "connections", 1, NULL, 'c' },
+		{ "count", 1, NULL, 'n' },
+		{ "size", 1, NULL, 's' },
+		{ "per-connection", 0, NULL, 'P' },
+		{ "user", 1, NULL, 'u' },
+		{ "password", 1, NULL, 'w' },
+		{ "from", 1, NULL, 'f' },
+		{ "to", 1, NULL, 'r' },
+		{ "ca", 1, NULL, 'C' },
+		{ "insecure", 0, NULL, 'k' },
+		{ "lock-step", 0, NULL, 'L' },
+		{ "acknowledged", 1, NULL, 'a' },
+		{ "hold", 1, NULL, 'H' },
+		{ "sources", 1, NULL, 'S' },
+		{ "domains", 1, NULL, 'D' },
+		{ 0 },
 	};
 	const char *ca = NULL;
 	uint64_t port = 0, size = 4096;
@@ -177,6 +191,7 @@ static void parse_options(struct load *l, int argc, char **argv)
 		case 'k': ca = NULL; break;
 		case 'L': l->lock_step = true; break;
 		case 'S': l->sources = bench_number("sources", optarg, 60000); break;
+		case 'D': l->domains = bench_number("domains", optarg, 1000000); break;
 		case 'H': l->hold_ms = 1000 * bench_number("hold", optarg, 3600); break;
 		case 'a':
 			l->acknowledged = fopen(optarg, "w");

@@ -24,6 +24,7 @@ struct load {
 	uint64_t hold_ms;    /* log in, stay idle this long, leave; no messages */
 	uint64_t count, connections, run;
 	uint64_t sources; /* connect from so many loopback addresses in turn; 0 = from whichever the system chooses */
+	uint64_t domains; /* of recipients, below that of `to`; 0 = `to` is the only one */
 	struct str body;
 	char date[64];
 	FILE *acknowledged; /* numbers that got their 250; NULL = not wanted */

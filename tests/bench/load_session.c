@@ -78,6 +78,17 @@ static void say_quit(struct session *s)
 	say(s, S("QUIT\r\n"));
 }
 
+/* Of this message: with --domains, messages go to one after the other. */
+static const char *recipient(const struct session *s, struct arena *a)
+{
+	const struct load *l = s->load;
+	const char *at = strchr(l->to, '@');
+
+	if (l->domains == 0 || !at)
+		return l->to;
+	return arena_cstr(a, arena_printf(a, "%.*s@d%" PRIu64 ".%s", (int)(at - l->to), l->to, s->number % l->domains, at + 1));
+}
+
 /* The next message, or the end of the session. */
 static void begin_message(struct session *s)
 {
@@ -97,7 +108,7 @@ static void begin_message(struct session *s)
 	s->state = SESSION_MAIL;
 	say(s, arena_printf(&a, "MAIL FROM:<%s>\r\n", l->from));
 	if (s->pipelining)
-		say(s, arena_printf(&a, "RCPT TO:<%s>\r\nDATA\r\n", l->to));
+		say(s, arena_printf(&a, "RCPT TO:<%s>\r\nDATA\r\n", recipient(s, &a)));
 	arena_fini(&a);
 }
 
@@ -198,7 +209,7 @@ static void on_envelope_reply(struct session *s, struct str reply)
 	if (s->state == SESSION_MAIL) {
 		s->state = SESSION_RCPT;
 		if (!s->pipelining)
-			say(s, arena_printf(&a, "RCPT TO:<%s>\r\n", s->load->to));
+			say(s, arena_printf(&a, "RCPT TO:<%s>\r\n", recipient(s, &a)));
 	} else if (s->state == SESSION_RCPT) {
 		s->state = SESSION_DATA;
 		if (!s->pipelining)
