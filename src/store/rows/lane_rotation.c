@@ -52,15 +52,22 @@ static void take_lanes(struct page *page, struct choice *choice, struct turn *tu
 	}
 }
 
+/* So many rows are enough: one more than there is room for, besides those that are in the page already. */
+static struct db_value enough(const struct page *page, const struct choice *choice)
+{
+	return INT(choice->max - choice->n + page->taken.n + 1);
+}
+
 /* Continue behind the last lane given, up to the time `end`: first with the other lanes that are due at the same time as that
  * lane. */
 static void go_by_time(struct page *page, struct choice *choice, struct turn *turn, uint64_t end)
 {
 	uint64_t at = turn->next_at, lane = turn->lane;
 
-	take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_due_with, INT(at), INT(lane), INT(end)));
+	take_lanes(page, choice, turn,
+		   db_query(&page->e->db, Q_lanes_due_with, INT(at), INT(lane), INT(end), enough(page, choice)));
 	if (!choice->more)
-		take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_due, INT(at), INT(end)));
+		take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_due, INT(at), INT(end), enough(page, choice)));
 }
 
 /* The same for the lanes of one priority. */
@@ -69,9 +76,12 @@ static void go_by_priority(struct page *page, struct choice *choice, unsigned pr
 	struct turn *turn = &page->e->turns[priority];
 	uint64_t at = turn->next_at, lane = turn->lane;
 
-	take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_of_with, PRIORITY(priority), INT(at), INT(lane), INT(end)));
+	take_lanes(
+		page, choice, turn,
+		db_query(&page->e->db, Q_lanes_of_with, PRIORITY(priority), INT(at), INT(lane), INT(end), enough(page, choice)));
 	if (!choice->more)
-		take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_of, PRIORITY(priority), INT(at), INT(end)));
+		take_lanes(page, choice, turn,
+			   db_query(&page->e->db, Q_lanes_of, PRIORITY(priority), INT(at), INT(end), enough(page, choice)));
 }
 
 /* Where the current round ends. */
