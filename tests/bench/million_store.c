@@ -1,7 +1,8 @@
 /* million_store.c - the store with a queue of a million messages: makes it, measures it, drains it. `million` puts a relay around it.
+ * million_store has the engine of one node, million_store_postgresql that of several: it needs --connection WORDS.
  *   million_store fill DIR [--messages N] [--domains N] [--size BYTES] [--due-in SECONDS]   accept so many more
- *   million_store list DIR                                                                  all pages of a listing
- *   million_store drain DIR                                                                 lease and settle everything
+ *   million_store list DIR [--most N]                                                       all pages of a listing, or N rows
+ *   million_store drain DIR [--most N]                                                      lease and settle everything, or about N
  *   million_store index DIR                                                                 wait until all can be found by the index
  *   million_store find DIR                                                                  find by each selector, to the end or 100 rows
  * Figures are lines key=value. Domains are spread evenly, in no order; ids are those of an hour ago. */
@@ -30,15 +31,14 @@
 struct million {
 	uv_loop_t loop;
 	struct store *st;
-	const char *dir;
-	uint64_t messages, domains, size, due_in;
+	struct store_options options;
+	struct store_database database;
+	uint64_t messages, domains, size, due_in, most;
 	char *text;
-	uint64_t base_ms, started, done; /* of messages, or rows, or recipients */
-	uint64_t asked_us, pending;      /* operations without an answer */
-	uint64_t cursor, last;
+	uint64_t base_ms, started, done;                 /* of messages, or rows, or recipients */
+	uint64_t asked_us, cursor, last, found, pending; /* operations without an answer */
 	struct samples waits;
 	struct find_place place;
-	uint64_t found;
 	bool finished, opened, closed;
 };
 
@@ -58,13 +58,10 @@ static void on_opened(void *ctx, struct verdict v)
 
 static void open_store(struct million *m)
 {
-	struct store_options options = {
-		.engine = &store_engine_sqlite, .state_dir = m->dir, .min_free = 1, .max_messages = UINT64_MAX
-	};
 	uint64_t from = bench_now_us();
 
 	m->opened = false;
-	m->st = store_open(&m->loop, &options, on_opened, m);
+	m->st = store_open(&m->loop, &m->options, on_opened, m);
 	while (!m->opened)
 		(void)uv_run(&m->loop, UV_RUN_ONCE);
 	printf("open_ms=%.1f\n", (double)(bench_now_us() - from) / 1000);
@@ -140,7 +137,7 @@ static void fill(struct million *m)
 			.origin = S("client=127.0.0.1 tls=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 mechanism=PLAIN"),
 			.envelope.sign_domain = S("bench.example.org"),
 			.prefix = S(
-				"Received: from client.example by relay.bench.example.org with ESMTPSA id 0123456789abc; Thu, 1 Jan 2026\r\n"),
+				"Received: from client.example by relay.bench.example.org with ESMTPSA id 0123456789abc; 1 Jan\r\n"),
 			.place = PLACE_ROW,
 			.text = str_make(m->text, m->size),
 			.size = m->size,
@@ -174,8 +171,8 @@ static void on_page(void *ctx, struct verdict v, const struct message_row *rows,
 	}
 	m->done += n;
 	m->cursor = next;
-	m->finished = next == 0;
-	if (next)
+	m->finished = next == 0 || m->done >= m->most;
+	if (!m->finished)
 		ask_page(m);
 }
 
@@ -201,7 +198,6 @@ struct results {
 	struct million *m;
 	struct outcome o[LEASE];
 	size_t n;
-	uint64_t began_us;
 };
 
 static void ask_lanes(struct million *m);
@@ -219,7 +215,7 @@ static void on_settled(void *ctx, struct verdict v)
 
 	check("settle", v);
 	m->done += r->n;
-	samples_add(&m->waits, bench_now_us() - r->began_us);
+	samples_add(&m->waits, bench_now_us() - m->asked_us);
 	free(r);
 	end_operation(m);
 }
@@ -231,7 +227,6 @@ static void on_due(void *ctx, struct verdict v, const struct due_message *due, s
 
 	check("lease", v);
 	r->m = m;
-	r->began_us = m->asked_us;
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < due[i].recipients_n; j++)
 			r->o[r->n++] = (struct outcome){ .id = due[i].id,
@@ -251,8 +246,8 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 
 	(void)next_at;
 	check("lanes", v);
-	m->finished = n == 0;
-	for (size_t i = 0; i < n; i++) {
+	m->finished = n == 0 || m->done >= m->most;
+	for (size_t i = 0; i < n && !m->finished; i++) {
 		m->pending++;
 		store_lease(m->st, lanes[i].lane, UINT32_MAX * (uint64_t)1000, LEASE, true, on_due, m);
 	}
@@ -384,6 +379,8 @@ static void parse(struct million *m, int argc, char **argv)
 		{ "domains", required_argument, NULL, 'd' },
 		{ "size", required_argument, NULL, 's' },
 		{ "due-in", required_argument, NULL, 'u' },
+		{ "most", required_argument, NULL, 'n' },
+		{ "connection", required_argument, NULL, 'c' },
 		{ 0 },
 	};
 	int c;
@@ -394,13 +391,15 @@ static void parse(struct million *m, int argc, char **argv)
 		case 'd': m->domains = bench_number("domains", optarg, 100000000); break;
 		case 's': m->size = bench_number("size", optarg, 65536); break;
 		case 'u': m->due_in = bench_number("due-in", optarg, 1000000); break;
+		case 'n': m->most = bench_number("most", optarg, 100000000); break;
+		case 'c': m->database.connection = str_of(optarg); break;
 		default: exit(64);
 		}
 	}
 	if (argc - optind != 2 || m->domains == 0)
-		die(64,
-		    "usage: million_store fill|list|drain|index|find DIR [--messages N] [--domains N] [--size BYTES] [--due-in SECONDS]");
-	m->dir = argv[optind + 1];
+		die(64, "usage: million_store fill|list|drain|index|find DIR [OPTIONS], see million_store.c");
+	m->options.state_dir = argv[optind + 1];
+	m->options.database = m->database.connection.n ? &m->database : NULL;
 }
 
 static void report(struct million *m, const char *what, uint64_t us)
@@ -421,7 +420,12 @@ static void report(struct million *m, const char *what, uint64_t us)
 
 int main(int argc, char **argv)
 {
-	struct million m = { .messages = 1000000, .domains = 100000, .size = 512 };
+	struct million m = { .options = { .engine = &MILLION_ENGINE, .min_free = 1, .max_messages = UINT64_MAX },
+			     .database = { .node_timeout_ms = 20000, .patience_ms = 30000 },
+			     .messages = 1000000,
+			     .domains = 100000,
+			     .size = 512,
+			     .most = UINT64_MAX };
 	uint64_t from;
 	size_t i;
 

@@ -1,6 +1,8 @@
 /* store_bench.c - how fast is the store? In a directory of its own below the current one it accepts all messages, then leases and
  * settles them all. A program for each engine: store_bench, store_bench_postgresql. Not a test.
  * Arguments, all of which can be left out: messages=200000 in_flight=128 bytes=4096 domains=100 logins=1
+ * lanes=32: from so many lanes it leases at once, at most 32 recipients of each. first=1: the first message's number, so that
+ * several of them can fill one database at the same time.
  * remember=1: each message has a recipient to whom its login has never written, which is kept too, and charges two buckets.
  * connection=WORDS: an empty database, which is filled; without it store_bench_postgresql starts a server. */
 #include "store_bench.h"
@@ -24,13 +26,13 @@ struct bench {
 	struct store *st;
 	char dir[64];
 	struct store_options options;
-	uint64_t messages, in_flight, bytes, domains, logins, remember;
+	uint64_t messages, in_flight, bytes, domains, logins, remember, lanes, first;
 	const char *connection;
 	struct slot *slots;
 	char *text;
 	uint64_t started, done, cpu_us, server_us, size, log, began_ns, first_tenth_ns;
 	bool leasing, opened, closed;
-	uint64_t lease_us_max, lanes_us_max, asked_us, settles;
+	uint64_t lease_us_max, lanes_us_max, asked_us, leases, settles;
 };
 
 struct slot {
@@ -54,7 +56,7 @@ static void ask_lanes(struct bench *b);
 static void start_accept(struct slot *s)
 {
 	struct bench *b = s->b;
-	uint64_t id = ++b->started;
+	uint64_t id = b->first + b->started++;
 
 	(void)snprintf(s->address, sizeof(s->address), "user%llu@domain%llu.example", (unsigned long long)id,
 		       (unsigned long long)(id % b->domains));
@@ -116,7 +118,8 @@ static void on_due(void *ctx, struct verdict v, const struct due_message *m, siz
 							 .event_fields = S("remote=mx.example.net") };
 	b->settles++;
 	store_settle(b->st, r->o, r->n, on_settled, r);
-	ask_lanes(b);
+	if (--b->leases == 0)
+		ask_lanes(b);
 }
 
 static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at)
@@ -131,15 +134,15 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 		b->lanes_us_max = us;
 	b->asked_us = uv_hrtime() / 1000;
 	b->leasing = n > 0;
-	if (n)
-		store_lease(b->st, lanes[0].lane, NOW, LEASE, true, on_due, b);
+	for (b->leases = 0; b->leases < n; b->leases++)
+		store_lease(b->st, lanes[b->leases].lane, NOW, LEASE, true, on_due, b);
 }
 
 static void ask_lanes(struct bench *b)
 {
 	b->asked_us = uv_hrtime() / 1000;
 	b->leasing = true;
-	store_lanes(b->st, NOW, 1, on_lanes, b);
+	store_lanes(b->st, NOW, b->lanes, on_lanes, b);
 }
 
 static void on_closed(void *ctx, struct verdict v)
@@ -209,7 +212,8 @@ static bool read_argument(struct bench *b, const char *argument)
 		const char *name;
 		uint64_t *value;
 	} numbers[] = { { "messages=", &b->messages }, { "in_flight=", &b->in_flight }, { "bytes=", &b->bytes },
-			{ "domains=", &b->domains },   { "logins=", &b->logins },       { "remember=", &b->remember } };
+			{ "domains=", &b->domains },   { "logins=", &b->logins },       { "remember=", &b->remember },
+			{ "lanes=", &b->lanes },       { "first=", &b->first } };
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		size_t n = strlen(numbers[i].name);
@@ -279,9 +283,13 @@ static void run_deliveries(struct bench *b)
 
 int main(int argc, char **argv)
 {
-	struct bench b = {
-		.dir = "store-bench.XXXXXX", .messages = 200000, .in_flight = 128, .bytes = 4096, .domains = 100, .logins = 1
-	};
+	struct bench b = { .dir = "store-bench.XXXXXX",
+			   .messages = 200000,
+			   .in_flight = 128,
+			   .bytes = 4096,
+			   .domains = 100,
+			   .logins = 1,
+			   .lanes = 32 };
 
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	for (int i = 1; i < argc; i++)
