@@ -337,7 +337,8 @@ static void every_statement_is_planned_by_index(void **state)
 
 	make(f);
 	assert_true(schema_partition(&f->db, &f->days, id_first_of(NOW)));
-	PQclear(PQexec(conn, "SET plan_cache_mode=force_generic_plan;SET enable_seqscan=off;SET posthouse.shards='{0}'"));
+	PQclear(PQexec(conn, "SET plan_cache_mode=force_generic_plan;SET enable_seqscan=off;SET posthouse.shards='{0}';"
+			     "SET posthouse.early='{0}'"));
 	for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
 		plan(conn, statements[i].name, statements[i].sql);
 	PQfinish(conn);
