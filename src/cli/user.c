@@ -123,6 +123,8 @@ static struct verdict list_here(struct user_command *u, bool as_json)
 	struct accounts *accounts = accounts_open(u->state_dir, &v);
 	struct account_uses *uses = account_uses_open(u->state_dir, clock_now_ms());
 
+	if (accounts && accounts_are_copied(accounts))
+		fprintf(stderr, "posthouse: note: no relay runs here: these are the accounts as it had them last\n");
 	for (size_t i = 0; accounts && i < accounts_count(accounts); i++) {
 		const struct account *row = accounts_at(accounts, i);
 

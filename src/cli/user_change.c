@@ -100,14 +100,30 @@ static struct verdict change_by_relay(struct user_command *u, struct str verifie
 	return answer->account_changed.verdict;
 }
 
+/* A file of this machine alone can be prepared before the first start: its accounts are shared when there are none so far. */
+static struct verdict check_shared(const struct user_command *u, const struct accounts *accounts)
+{
+	if (u->config->store.engine != ENGINE_POSTGRESQL)
+		return ok();
+	if (accounts_are_copied(accounts))
+		return temp(451, S("4.3.0"),
+			    S("the accounts are in the database (store.engine): start the relay to change them"));
+	fprintf(stderr,
+		"posthouse: note: when the relay starts, the accounts in the database (store.engine) replace these, if there "
+		"are any: see posthouse-cluster(7)\n");
+	return ok();
+}
+
 static struct verdict change_here(struct user_command *u, struct str verifier)
 {
 	struct verdict v;
 	struct accounts *accounts = accounts_open(u->state_dir, &v);
 
-	if (accounts && (u->operation == ACCOUNT_LOCK || u->operation == ACCOUNT_UNLOCK))
+	if (accounts)
+		v = check_shared(u, accounts);
+	if (v.class == OK && (u->operation == ACCOUNT_LOCK || u->operation == ACCOUNT_UNLOCK))
 		v = verdict_keep(&u->arena, accounts_lock(accounts, u->operation, u->name, u->device, u->reason));
-	else if (accounts)
+	else if (v.class == OK)
 		v = verdict_keep(&u->arena, accounts_change(accounts, u->operation, u->name, u->device, verifier, u->expires_at));
 	accounts_close(accounts);
 	return v;

@@ -1,5 +1,6 @@
 /* admin.c - lists and changes accounts for the console. A worker thread makes one change after the other, with its own copy of
- * the account file. The role then reads the changed file again, as it does when the command line has changed it. */
+ * the account file. The role then reads the changed file again, as it does when the command line has changed it. Where several
+ * nodes share the accounts, shared.c makes the change. */
 #include "login.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
@@ -10,17 +11,6 @@
 #define CHANGES_MAX  64
 #define REASON_MAX   500
 #define ROW_OVERHEAD 64 /* of a row in a page, beyond its texts */
-
-struct change {
-	struct login *login;
-	struct list link;
-	struct channel *ch; /* NULL: nobody waits for the answer */
-	struct arena arena;
-	const char *state_dir;
-	struct msg_account_change wanted; /* its texts are in the arena, */
-	struct verdict verdict;           /* as is that of the worker thread's verdict */
-	uv_work_t work;
-};
 
 static void on_changed(uv_work_t *work, int status);
 static void on_sessions_ended(void *ctx);
@@ -51,6 +41,10 @@ static void begin_change(struct login *l)
 	if (!first)
 		return;
 	c = CONTAINER_OF(first, struct change, link);
+	if (l->config->store.engine == ENGINE_POSTGRESQL) {
+		shared_change(c);
+		return;
+	}
 	c->work.data = c;
 	status = uv_queue_work(l->loop, &c->work, work_change, on_changed);
 	assert(status == 0); /* it can fail only without a callback */
@@ -58,12 +52,16 @@ static void begin_change(struct login *l)
 
 static void on_changed(uv_work_t *work, int status)
 {
+	change_made(work->data);
+}
+
+void change_made(struct change *c)
+{
 	static const char *const names[] = { [ACCOUNT_ADD] = "add",
 					     [ACCOUNT_PASSWD] = "passwd",
 					     [ACCOUNT_REMOVE] = "remove",
 					     [ACCOUNT_LOCK] = "lock",
 					     [ACCOUNT_UNLOCK] = "unlock" };
-	struct change *c = work->data;
 
 	if (c->verdict.class != OK) {
 		on_sessions_ended(c);

@@ -97,6 +97,11 @@ void directory_free(struct directory *d)
 	free(d);
 }
 
+const char *directory_state_dir(const struct directory *d)
+{
+	return d->state_dir;
+}
+
 /* Logged once for each reading of the file. */
 static void report_shadowed(const struct directory *d)
 {

@@ -11,6 +11,8 @@ struct directory;
 struct directory *directory_new(const char *state_dir);
 void directory_free(struct directory *d);
 
+const char *directory_state_dir(const struct directory *d);
+
 /* Loop only. Read the file again if it has changed. TEMP: the file cannot be used; a new fault is logged. Then the accounts from
  * before stay in use, but not when the file is missing: the state directory can be unmounted. */
 struct verdict directory_refresh(struct directory *d);

@@ -22,6 +22,7 @@ PASS_ON(login_end, exchange_end)
 PASS_ON(login_present, watch_present)
 PASS_ON(account_change, change_accounts)
 PASS_ON(account_page, list_accounts)
+PASS_ON(accounts_version, shared_version)
 
 /* The same for those with a descriptor, which the function closes. */
 #define PASS_ON_FD(message, function)                                                                                            \
@@ -142,6 +143,7 @@ int main(int argc, char **argv)
 		.drop_owner = handle_drop_owner,
 		.account_change = handle_account_change,
 		.account_page = handle_account_page,
+		.accounts_version = handle_accounts_version,
 	};
 	static const struct role_ops ops = {
 		.id = ROLE_LOGIN,

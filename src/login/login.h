@@ -20,6 +20,41 @@ struct watch {
 	struct list rounds;               /* questions to queue that are not answered */
 };
 
+/* A change of accounts that the console has ordered (admin.c). */
+struct change {
+	struct login *login;
+	struct list link;
+	struct channel *ch; /* NULL: nobody waits for the answer */
+	struct arena arena;
+	const char *state_dir;
+	struct msg_account_change wanted; /* its texts are in the arena, */
+	struct verdict verdict;           /* as is that of the worker thread's verdict */
+	uv_work_t work;
+};
+
+/* The accounts that several nodes share (shared.c). One step is made after the other. */
+#define VERSION_UNKNOWN UINT64_MAX
+struct shared_step {
+	enum { STEP_NONE, STEP_READ, STEP_FILL, STEP_CHANGE } kind;
+	struct accounts_plan plan; /* READ: its file is what the table has */
+	int fd;                    /* the lines that queue gave, or gets; -1: none */
+	uint64_t version;          /* of the table, when the file has followed */
+	size_t lost;               /* passwords of a file that was replaced */
+	struct verdict verdict;
+	struct arena arena; /* of the verdict */
+	uv_work_t work;
+};
+struct shared {
+	uint64_t version; /* of the table that the account file is a copy of; 0: the table is empty, VERSION_UNKNOWN */
+	bool news;        /* the table has another one */
+	bool told;        /* the log has why the file does not follow */
+	struct shared_step step;
+	struct change *change; /* that is to be made; NULL: none */
+	bool committed;        /* it is in the table */
+	uint64_t give_up_at;   /* monotonic: it is not begun again after this */
+	uv_timer_t retry;
+};
+
 /* What the system has said about users of this machine (local.c). */
 #define LOCAL_NAMES 256
 struct local_users {
@@ -46,10 +81,11 @@ struct login {
 	bool uses_due;             /* to be written, but not before: */
 	uint64_t uses_write_at;    /* on the monotonic clock */
 	struct cache *cache, *judged, *counted;
-	uint64_t cache_generation;         /* of the directory, when the cache was filled */
-	struct list exchanges;             /* logins whose client is still there */
-	struct list hosts;                 /* that queue is asked about */
-	struct list changes;               /* of accounts: the first is being made, the others wait */
+	uint64_t cache_generation; /* of the directory, when the cache was filled */
+	struct list exchanges;     /* logins whose client is still there */
+	struct list hosts;         /* that queue is asked about */
+	struct list changes;       /* of accounts: the first is being made, the others wait */
+	struct shared shared;
 	size_t open_exchanges;             /* also those whose client has left, while their worker still runs */
 	void (*on_stuck)(struct login *l); /* half of the threads have been stuck for long; can be NULL */
 	uint64_t accepted, refused, failed, from_cache;
@@ -107,7 +143,15 @@ void local_users_drop(struct login *l, const struct channel *ch); /* of a channe
 void host_check(struct login *l, struct channel *ch, const struct msg_host_check *m, int fd);
 void hosts_drop(struct login *l, const struct channel *ch); /* as local_users_drop() */
 
+/* ---- shared.c: the accounts are a table that several nodes share (store.engine), and the file is a copy of it ---- */
+void shared_init(struct login *l);
+void shared_close(struct login *l);
+void shared_version(struct login *l, struct channel *ch, const struct msg_accounts_version *m);
+/* Make the change in the table, then in the file; change_made() gets it back with its verdict. */
+void shared_change(struct change *c);
+
 /* ---- admin.c: accounts listed and changed ---- */
+void change_made(struct change *c);
 void change_accounts(struct login *l, struct channel *ch, const struct msg_account_change *m);
 void list_accounts(struct login *l, struct channel *ch, const struct msg_account_page *m);
 void changes_drop(struct login *l,

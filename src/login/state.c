@@ -21,6 +21,7 @@ void login_init(struct login *l, uv_loop_t *loop, const char *state_dir, const s
 	watch_init(l);
 	vouches_init(l);
 	local_users_init(l);
+	shared_init(l);
 	l->backend = backend_find(auth->backend);
 	l->workers = workers_open(loop, l->backend->threads);
 	l->directory = directory_new(state_dir);
@@ -34,6 +35,7 @@ void login_close(struct login *l)
 {
 	watch_close(l);
 	vouches_close(l);
+	shared_close(l);
 	workers_close(l->workers);
 }
 

@@ -101,6 +101,7 @@ static void look(struct queue *q)
 		n->told_state = state;
 		tell_all(q);
 	}
+	shared_accounts_look(q, &before);
 	if (q->open && is_time(&n->wake_at, WAKE_MS))
 		scheduler_wake(&q->dispatch);
 	if (q->open && is_time(&n->report_at, REPORT_MS))
@@ -141,6 +142,8 @@ void nodes_peer_up(struct queue *q, struct channel *ch)
 		return;
 	if (peer == ROLE_RELAY)
 		tell_horizon(q);
+	else if (peer == ROLE_LOGIN)
+		shared_accounts_peer_up(q, ch);
 	else if (peer == ROLE_SUBMISSION || peer == ROLE_PICKUP || peer == ROLE_TLSPOLICY)
 		tell_channel(ch, &q->nodes);
 }

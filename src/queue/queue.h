@@ -59,6 +59,7 @@ struct nodes {
 	enum node_state told_state;
 	uint64_t away_at;            /* monotonic: since then the database is away; 0: it is there */
 	uint64_t wake_at, report_at; /* monotonic */
+	bool changing_accounts;      /* what login has brought is in memory, and can be large: one after the other */
 	struct nodes_seen seen;
 };
 
@@ -72,6 +73,11 @@ uint64_t nodes_away_since(const struct nodes *n);
 /* Can the store be asked for what only the database knows? If not, why: an administrator does not wait for the end of an
  * outage. The text is in `a`. */
 struct verdict nodes_can_ask(struct queue *q, struct arena *a);
+
+/* ---- shared_accounts.c: the accounts that the nodes share, for login ---- */
+
+void shared_accounts_look(struct queue *q, const struct store_node *before); /* q->nodes.now is new */
+void shared_accounts_peer_up(struct queue *q, struct channel *ch);           /* login */
 
 /* ---- admin.c: the questions and orders of the console ---- */
 
@@ -99,6 +105,8 @@ void handle_reached(void *ctx, struct channel *ch, const struct msg_reached *m, 
 void handle_find(void *ctx, struct channel *ch, const struct msg_find *m, int fd);
 void handle_node_list(void *ctx, struct channel *ch, const struct msg_node_list *m, int fd);
 void handle_node_order(void *ctx, struct channel *ch, const struct msg_node_order *m, int fd);
+void handle_accounts_read(void *ctx, struct channel *ch, const struct msg_accounts_read *m, int fd);
+void handle_accounts_commit(void *ctx, struct channel *ch, const struct msg_accounts_commit *m, int fd);
 void handle_trace(void *ctx, struct channel *ch, const struct msg_trace *m, int fd);
 
 struct queue {

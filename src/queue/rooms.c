@@ -194,5 +194,7 @@ const struct ipc_handlers queue_handlers = {
 	.reached = handle_reached,
 	.node_list = handle_node_list,
 	.node_order = handle_node_order,
+	.accounts_read = handle_accounts_read,
+	.accounts_commit = handle_accounts_commit,
 	.trace = handle_trace,
 };

@@ -24,6 +24,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(account_parse_name(&a, account.name, str_of(""), &name, &device) && device.n == 0);
 		assert(account_parse_name(&a, name, str_of(""), &again.name, &device) && str_eq(name, again.name));
 	}
+	if (account_parse_removal(line, &name, &device)) {
+		assert(name.n && str_find(name, ' ') == name.n && !str_eq(device, S("-")));
+		assert(!account_parse_line(line, &account)); /* each line is one of both */
+	}
 	if (account_parse_name(&a, line, S("example.org"), &name, &device))
 		assert(name.n && str_find(name, '@') < name.n && str_find(name, ' ') == name.n && str_find(name, '\n') == name.n);
 out:

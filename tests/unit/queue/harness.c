@@ -244,7 +244,15 @@ static void on_node_is(void *ctx, struct channel *ch, const struct msg_node_is *
 }
 
 static const struct ipc_handlers submission_handlers = { .session_over = on_session_over, .node_is = on_node_is };
-static const struct ipc_handlers login_handlers = { .login_present = on_login_present };
+static void on_accounts_version(void *ctx, struct channel *ch, const struct msg_accounts_version *m, int fd)
+{
+	struct harness *h = ctx;
+
+	h->accounts_version = m->version;
+	h->accounts_told_n++;
+}
+
+static const struct ipc_handlers login_handlers = { .login_present = on_login_present, .accounts_version = on_accounts_version };
 
 /* ---- channels ---- */
 

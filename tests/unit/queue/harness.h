@@ -48,6 +48,8 @@ struct harness {
 	bool closed_submission;
 	/* login and submission: what queue has told them */
 	struct msg_login_present told; /* the last one */
+	uint64_t accounts_version;
+	unsigned accounts_told_n;
 	unsigned told_n, overs;
 	uint64_t over;              /* the last session */
 	struct msg_horizon horizon; /* the last one that relay has heard */

@@ -82,6 +82,10 @@ static void run_watched(struct engine *e, struct request *r)
 		stored_run_nodes(e, r);
 	} else if (store_has_nodes && r->kind == REQUEST_NODE_ORDER) {
 		stored_run_order(e, r);
+	} else if (store_has_nodes && r->kind == REQUEST_ACCOUNTS) {
+		stored_run_accounts(e, r);
+	} else if (store_has_nodes && r->kind == REQUEST_ACCOUNTS_COMMIT) {
+		stored_run_accounts_commit(e, r);
 	} else {
 		store_engine_sqlite.run[r->kind](e, r);
 	}

@@ -70,6 +70,11 @@ extern atomic_bool store_has_nodes;
 void stored_tell_node(const struct engine *e, struct store_node *node_out); /* for stored.c: these three */
 void stored_run_nodes(struct engine *e, struct request *r);
 void stored_run_order(struct engine *e, struct request *r);
+void stored_run_accounts(struct engine *e, struct request *r);
+void stored_run_accounts_commit(struct engine *e, struct request *r);
+/* The accounts of the nodes are the line "alice", with version 7. A change of another version finds them changed; of this one it is noted:
+ * "put NAME/DEVICE;" or "remove ...;" for each row. */
+extern char store_accounts_noted[200];
 extern atomic_uint store_node_looks; /* how often the role has looked */
 void store_be_node(const struct store_node *node);
 void store_set_nodes(const struct store_node_row *rows, size_t n);

@@ -3,7 +3,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 atomic_bool store_has_nodes;
@@ -52,4 +54,28 @@ void stored_run_order(struct engine *e, struct request *r)
 	store_ordered = (unsigned)(r->max * 100 + r->cursor);
 	if (r->cursor > node_rows_n)
 		r->verdict = perm(550, S("5.3.5"), S("there is no such node"));
+}
+
+char store_accounts_noted[200];
+
+void stored_run_accounts(struct engine *e, struct request *r)
+{
+	r->out.count = 7;
+	r->out.fd = memfd_create("test", MFD_CLOEXEC);
+	assert_int_equal(write(r->out.fd, "alice\n", 6), 6);
+}
+
+void stored_run_accounts_commit(struct engine *e, struct request *r)
+{
+	size_t at = 0;
+
+	r->out.count = r->cursor == 7 ? 8 : 7;
+	if (r->cursor != 7) {
+		r->verdict = store_behind;
+		return;
+	}
+	for (size_t i = 0; i < r->max; i++)
+		at += (size_t)snprintf(store_accounts_noted + at, sizeof store_accounts_noted - at, "%s %.*s/%.*s;",
+				       r->in.accounts[i].line.n ? "put" : "remove", STR_ARG(r->in.accounts[i].name),
+				       STR_ARG(r->in.accounts[i].device));
 }
