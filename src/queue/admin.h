@@ -26,7 +26,6 @@ struct admin_call {
 struct admin_call *admin_begin(struct role *r, struct channel *ch, uint64_t call);
 void admin_end(struct admin_call *c);
 
-
 /* As much of a text as a row shows. */
 struct str admin_cut(struct str s);
 
