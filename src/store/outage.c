@@ -61,6 +61,11 @@ uint64_t outage_patience(const struct writer *w, const struct op *op)
 	return waits ? op->issued_at_ms + w->host.database->patience_ms : 0;
 }
 
+bool outage_is_patient(const struct writer *w, const struct op *op)
+{
+	return outage_patience(w, op) > clock_mono_ms() && !store_is_stopping(w->st);
+}
+
 uint64_t outage_split(struct writer *w, struct list *ops, struct list *impatient)
 {
 	uint64_t until = UINT64_MAX, now = clock_mono_ms();

@@ -3,86 +3,14 @@
 #include "writer.h"
 
 #include "posthouse/clock.h"
-#include "posthouse/units.h"
 
 #include <unistd.h>
 
-#define BATCH_MAX       1000
-#define BATCH_BYTES_MAX (8 * MIB) /* of text: bounds the log and the memory of one transaction */
-#define RETRY_MS        1000
-#define PASSING_MAX     10           /* how often an error that passes is met before it counts */
-#define LOOK_NS         400000000ull /* how long an idle store waits before it looks whether all is well */
-
-/* A message that the batch names, with the highest rank under which it does. */
-struct named {
-	struct hashtable_item node;
-	enum rank rank;
-};
+#define RETRY_MS    1000
+#define PASSING_MAX 10           /* how often an error that passes is met before it counts */
+#define LOOK_NS     400000000ull /* how long an idle store waits before it looks whether all is well */
 
 /* ---- taking a batch ---- */
-
-/* The i-th message that the operation names; 0: after the last. */
-static uint64_t named_id(const struct op *op, size_t i)
-{
-	const struct request *r = &op->request;
-
-	switch (op->kind->names) {
-	case NAMES_ID: return i == 0 ? r->id : 0;
-	case NAMES_ID_AND_PARENT: return i == 0 ? r->id : i == 1 ? r->parent : 0;
-	case NAMES_OUTCOMES: return i < r->max ? r->in.outcomes[i].id : 0;
-	case NAMES_NONE: break;
-	}
-	return 0;
-}
-
-/* Can the operation join the batch? Not when it would overtake an earlier one that names the same message: then it begins
- * the next batch. */
-static bool may_join(struct writer *w, const struct op *op)
-{
-	uint64_t id;
-
-	for (size_t i = 0; (id = named_id(op, i)) != 0; i++) {
-		struct hashtable_item *node = hashtable_find(&w->named, id, NULL);
-
-		if (node && CONTAINER_OF(node, struct named, node)->rank > op->kind->rank)
-			return false;
-	}
-	return true;
-}
-
-/* Note the messages that the operation names. */
-static void note_names(struct writer *w, const struct op *op)
-{
-	uint64_t id;
-
-	for (size_t i = 0; (id = named_id(op, i)) != 0; i++) {
-		struct hashtable_item *node = hashtable_find(&w->named, id, NULL);
-		struct named *named = node ? CONTAINER_OF(node, struct named, node) : ARENA_NEW(&w->host.arena, struct named);
-
-		if (!node)
-			hashtable_add(&w->named, &named->node, id);
-		named->rank = op->kind->rank;
-	}
-}
-
-/* Move operations from the loop's list into the batch. */
-static void fill_batch(struct writer *w, struct list *pending)
-{
-	size_t n = 0, bytes = 0;
-	struct list *first;
-
-	while ((first = list_first(pending)) && n < BATCH_MAX && bytes < BATCH_BYTES_MAX) {
-		struct op *op = CONTAINER_OF(first, struct op, link);
-
-		if (!may_join(w, op))
-			break;
-		note_names(w, op);
-		list_remove(first);
-		list_append(&w->batch[op->kind->rank], first);
-		n++;
-		bytes += op->bytes;
-	}
-}
 
 /* Wait for operations; false when there will be none any more. */
 static bool take_batch(struct writer *w)
@@ -98,7 +26,7 @@ static bool take_batch(struct writer *w)
 	more = !st->stop || !list_empty(&st->pending);
 	w->host.min_free = st->min_free;
 	w->host.max_messages = st->max_messages;
-	fill_batch(w, &st->pending);
+	batch_fill(w, &st->pending);
 	uv_mutex_unlock(&st->lock);
 	return more;
 }
@@ -202,16 +130,32 @@ static bool run_alone(struct writer *w, struct op *op)
 	return error != ENGINE_FULL;
 }
 
+/* The same; *away: a try to reach the database was in vain, so who has no patience is not tried. */
+static bool try_alone(struct writer *w, struct op *op, bool *away)
+{
+	bool done;
+
+	if (*away && !outage_is_patient(w, op)) {
+		op->request.verdict = store_away;
+		return false;
+	}
+	done = run_alone(w, op);
+	*away = w->engine->error(w->e) == ENGINE_AWAY;
+	return done;
+}
+
 /* The batch failed: each operation by itself, so that one cannot fail its neighbours. Results without room wait. */
 static void replay(struct writer *w)
 {
+	bool away = false;
+
 	for (enum rank rank = RANK_RESULT; rank < RANK_READ && !w->host.failed; rank++) {
 		LIST_EACH (i, &w->batch[rank]) {
 			struct op *op = CONTAINER_OF(i, struct op, link);
 
 			if (w->host.failed)
 				return;
-			if (run_alone(w, op) || rank != RANK_RESULT || run_alone(w, op))
+			if (try_alone(w, op, &away) || rank != RANK_RESULT || (!away && try_alone(w, op, &away)))
 				continue; /* the second try has the reserve */
 			list_remove(i);
 			list_append(&w->stalled, i);
@@ -403,10 +347,10 @@ static void run_batch(struct writer *w)
 		large_hold_missing(w);
 }
 
-/* The store is closed: results that wait have a last try. */
+/* The store is closed: results that wait have a last try, unless the database is away. */
 static void end(struct writer *w)
 {
-	if (!list_empty(&w->stalled)) {
+	if (!list_empty(&w->stalled) && w->engine->error(w->e) != ENGINE_AWAY) {
 		w->retry_at_ms = 0;
 		run_batch(w);
 	}

@@ -130,6 +130,9 @@ struct writer {
 
 void writer_main(struct writer *w); /* until the store is closed */
 
+/* batch.c: move operations from the loop's list into the batch. */
+void batch_fill(struct writer *w, struct list *pending);
+
 /* The thread: opens the store, then runs as the writer. */
 void store_main(void *arg);
 void writer_free(struct writer *w);
@@ -148,6 +151,7 @@ bool outage_wait(struct writer *w, uint64_t until_ms);
 uint64_t outage_patience(const struct writer *w, const struct op *op);
 /* Set host.results_wait, and why they wait. */
 void outage_look_at_results(struct writer *w);
+bool outage_is_patient(const struct writer *w, const struct op *op);
 /* The store is closed: what waits is kept by the engine, or refused. */
 void outage_end(struct writer *w);
 /* Move the operations that wait no longer; until when the first of the others waits. */
