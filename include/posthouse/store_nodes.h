@@ -55,8 +55,9 @@ struct store_account {
 	struct str line;         /* of the account file, without its end, in UTF-8; "": the row is to be removed */
 };
 
-/* All lines, in a file of memory (the callback's to close; -1: none), and their version: a number that each change raises. 0:
- * nobody has filled the table. Lines can be newer than the version, never older. */
+/* All lines, behind "# login_key=" and the key that makes the salts of names which do not exist, in a file of memory (the
+ * callback's to close; -1: none), and their version: a number that each change raises. 0: nobody has filled the table. Lines can
+ * be newer than the version, never older. */
 typedef void (*store_accounts_fn)(void *ctx, struct verdict v, uint64_t version, int fd);
 void store_accounts(struct store *st, store_accounts_fn done, void *ctx);
 

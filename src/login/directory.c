@@ -37,8 +37,8 @@ static bool read_key(const char *path, unsigned char key[KEY_SIZE])
 	return whole;
 }
 
-/* Create the key and its file, which gets its name when it is complete. */
-static bool make_key(const char *path, unsigned char key[KEY_SIZE])
+/* Create the file of the key, which gets its name when it is complete. */
+static bool write_key(const char *path, const unsigned char key[KEY_SIZE])
 {
 	struct arena a = { 0 };
 	const char *fresh = arena_cstr(&a, arena_printf(&a, "%s.new", path));
@@ -52,23 +52,45 @@ static bool make_key(const char *path, unsigned char key[KEY_SIZE])
 	return good;
 }
 
+static void keep_key(const char *path, const unsigned char key[KEY_SIZE])
+{
+	if (!write_key(path, key))
+		log_warning(NULL, "login.keyless", kv("file", path), kv("reason", strerror(errno)));
+}
+
+static const char *key_path(const struct directory *d, struct arena *a)
+{
+	return arena_cstr(a, arena_printf(a, "%.*s/login.key", STR_ARG(directory_of(a, str_of(d->state_dir), "login"))));
+}
+
 /* The salts of names that do not exist must survive a restart, as those of accounts do: otherwise they reveal which names
  * exist. */
 static void settle_key(struct directory *d)
 {
 	struct arena a = { 0 };
-	struct str place = directory_of(&a, str_of(d->state_dir), "login");
-	const char *path = arena_cstr(&a, arena_printf(&a, "%.*s/login.key", STR_ARG(place)));
+	const char *path = key_path(d, &a);
 	unsigned char key[KEY_SIZE];
 
 	if (!read_key(path, key)) {
 		if (RAND_bytes(key, sizeof(key)) != 1)
 			die(EX_OSERR, "no random numbers");
-		if (!make_key(path, key))
-			log_warning(NULL, "login.keyless", kv("file", path), kv("reason", strerror(errno)));
+		keep_key(path, key);
 	}
 	secret_set(&d->key, str_make(key, sizeof(key)));
 	wipe(key, sizeof(key));
+	arena_fini(&a);
+}
+
+void directory_share_key(struct directory *d, struct str key)
+{
+	struct arena a = { 0 };
+
+	if (key.n != KEY_SIZE || str_eq(key, secret_view(&d->key)))
+		return;
+	uv_mutex_lock(&d->lock);
+	secret_set(&d->key, key);
+	uv_mutex_unlock(&d->lock);
+	keep_key(key_path(d, &a), (const unsigned char *)key.p);
 	arena_fini(&a);
 }
 
@@ -219,9 +241,14 @@ uint64_t directory_next_expiry(const struct directory *d)
 	return next;
 }
 
-struct str directory_decoy(const struct directory *d, struct arena *a, struct str name)
+struct str directory_decoy(struct directory *d, struct arena *a, struct str name)
 {
-	return account_decoy(a, &d->key, name);
+	struct str decoy;
+
+	uv_mutex_lock(&d->lock);
+	decoy = account_decoy(a, &d->key, name);
+	uv_mutex_unlock(&d->lock);
+	return decoy;
 }
 
 /* For a device that an existing account does not have, or a password that is locked or has expired: the account's salt, as
@@ -236,7 +263,7 @@ static struct str decoy_like(struct arena *a, struct str existing, struct str de
 struct verdict directory_verifier(struct directory *d, struct arena *a, struct str name, struct str device,
 				  struct str *verifier_out)
 {
-	struct str decoy = account_decoy(a, &d->key, name);
+	struct str decoy = directory_decoy(d, a, name);
 	const struct account *exact, *any;
 	bool have_accounts;
 

@@ -13,6 +13,9 @@ void directory_free(struct directory *d);
 
 const char *directory_state_dir(const struct directory *d);
 
+/* Loop only. From now on the verifiers of names that do not exist are made with this key, as on other nodes; "": with our own. */
+void directory_share_key(struct directory *d, struct str key);
+
 /* Loop only. Read the file again if it has changed. TEMP: the file cannot be used; a new fault is logged. Then the accounts from
  * before stay in use, but not when the file is missing: the state directory can be unmounted. */
 struct verdict directory_refresh(struct directory *d);
@@ -44,6 +47,6 @@ struct verdict directory_verifier(struct directory *d, struct arena *a, struct s
 				  struct str *verifier_out);
 
 /* Any thread. A verifier that no password matches, always the same for a name. "": OpenSSL has failed. */
-struct str directory_decoy(const struct directory *d, struct arena *a, struct str name);
+struct str directory_decoy(struct directory *d, struct arena *a, struct str name);
 
 #endif

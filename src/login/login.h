@@ -38,6 +38,7 @@ struct shared_step {
 	enum { STEP_NONE, STEP_READ, STEP_FILL, STEP_CHANGE } kind;
 	struct accounts_plan plan; /* READ: its file is what the table has */
 	int fd;                    /* the lines that queue gave, or gets; -1: none */
+	struct str key;            /* READ: of the nodes, see directory_share_key() */
 	uint64_t version;          /* of the table, when the file has followed */
 	size_t lost;               /* passwords of a file that was replaced */
 	struct verdict verdict;

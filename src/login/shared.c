@@ -299,6 +299,17 @@ static struct verdict read_lines(int fd, struct buf *lines)
 	return ok();
 }
 
+/* What the first line says. */
+static struct str key_of(struct arena *a, struct str lines)
+{
+	static const struct str begin = { "# login_key=", 12 };
+
+	if (!str_starts(lines, begin))
+		return S("");
+	lines = str_from(lines, begin.n);
+	return arena_str(a, str_head(lines, str_find(lines, '\n')));
+}
+
 /* The lines are those of the table, or of the plan that is in the table now. */
 static void work_follow(uv_work_t *work)
 {
@@ -309,6 +320,7 @@ static void work_follow(uv_work_t *work)
 
 	if (step->kind == STEP_READ)
 		v = read_lines(step->fd, &step->plan.file);
+	step->key = key_of(&step->arena, buf_view(&step->plan.file));
 	if (v.class == OK)
 		accounts = accounts_open(directory_state_dir(l->directory), &v);
 	if (accounts)
@@ -328,6 +340,9 @@ static void on_followed(uv_work_t *work, int status)
 	}
 	s->version = s->step.version;
 	s->told = false;
+	directory_share_key(l->directory, s->step.key);
+	if (s->step.kind != STEP_READ && s->version == 1)
+		s->news = true; /* the table is new, and we have not read the key so far */
 	login_refresh(l);
 	if (s->step.lost > 0)
 		log_warning(NULL, "accounts.set_aside", kv("passwords", s->step.lost));

@@ -28,12 +28,14 @@ static bool write_all(int fd, struct str s)
 /* The version is read first: lines that are newer than it are read again. */
 void run_accounts(struct engine *e, struct request *r)
 {
+	struct str key = S("");
 	struct db_rows *q;
 	bool written;
 
 	r->out.count = version_now(e);
 	r->out.fd = memfd_create("accounts", MFD_CLOEXEC);
-	written = r->out.fd >= 0;
+	(void)schema_meta(&e->db, S("login_key"), &r->arena, &key); /* false: an error, which stays */
+	written = r->out.fd >= 0 && write_all(r->out.fd, arena_printf(&r->arena, "# login_key=%.*s\n", STR_ARG(key)));
 	q = db_query(&e->db, Q_accounts);
 	while (written && db_row(&e->db, q))
 		written = write_all(r->out.fd, db_str(q, 0)) && write_all(r->out.fd, S("\n"));

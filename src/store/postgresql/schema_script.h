@@ -99,12 +99,13 @@ static const char *const schema_script[] = {
 	/* The passwords of the accounts. line: as in the account file, without its end; device: empty for the main password. */
 	"CREATE TABLE account(name text NOT NULL,device text NOT NULL,line text NOT NULL,PRIMARY KEY(name,device))",
 
-	/* Last: a database with this table has all. known_key: 128 random bits; of each UUID the digits that are not random are
-	 * left out. accounts: grows by one with each change of the table account; 0: no node has filled that so far. */
+	/* Last: a database with this table has all. known_key, login_key: 128 random bits each; of each UUID the digits that are
+	 * not random are left out. accounts: grows by one with each change of the table account; 0: no node has filled it. */
 	"CREATE TABLE meta(key text PRIMARY KEY,value text NOT NULL)",
 	"INSERT INTO meta VALUES('schema_version','1'),('compatible_from','1'),('generation','1'),('accounts','0')",
-	"INSERT INTO meta SELECT 'known_key',substr(a,1,12)||substr(a,21,4)||substr(b,1,12)||substr(b,21,4) FROM"
-	" (SELECT replace(gen_random_uuid()::text,'-','') AS a,replace(gen_random_uuid()::text,'-','') AS b) AS u",
+	"INSERT INTO meta SELECT key,substr(a,1,12)||substr(a,21,4)||substr(b,1,12)||substr(b,21,4) FROM"
+	" (SELECT key,replace(gen_random_uuid()::text,'-','') AS a,replace(gen_random_uuid()::text,'-','') AS b"
+	" FROM (VALUES('known_key'),('login_key')) AS k(key)) AS u",
 };
 
 /* Tables that have a partition for each day, and the settings of each partition. Updates of a row find room on its page. */

@@ -274,6 +274,8 @@ static void an_empty_table_is_filled(void **state)
 	answer(0, ok(), 1);
 	assert_file(ALICE BOB);
 	assert_int_equal(f->login.shared.version, 1);
+	give(1, "# login_key=0123456789abcdef0123456789abcdef\n" ALICE BOB);
+	assert_file(ALICE BOB);
 	assert_int_equal(f->made, 0);
 }
 
@@ -291,6 +293,24 @@ static void another_node_has_filled_it(void **state)
 	assert_int_equal(access(kept, F_OK), 0);
 }
 
+/* What a client hears of a name that does not exist is the same on all nodes, and after a restart. */
+static void the_nodes_have_one_key(void **state)
+{
+	struct arena a = { 0 };
+	struct str before = directory_decoy(f->login.directory, &a, S("nobody@x")), after;
+
+	begin_with(3, "# login_key=0123456789abcdef0123456789abcdef\n" ALICE);
+	assert_file(ALICE);
+	after = directory_decoy(f->login.directory, &a, S("nobody@x"));
+	assert_false(str_eq(before, after));
+	begin_with(4, "# login_key=0123\n" ALICE BOB); /* is none */
+	assert_true(str_eq(after, directory_decoy(f->login.directory, &a, S("nobody@x"))));
+	directory_free(f->login.directory);
+	f->login.directory = directory_new(f->directory);
+	assert_true(str_eq(after, directory_decoy(f->login.directory, &a, S("nobody@x"))));
+	arena_fini(&a);
+}
+
 /* Without accounts there is nothing to fill it with; the first one is a change, which brings all that the file has. */
 static void the_first_account(void **state)
 {
@@ -305,6 +325,7 @@ static void the_first_account(void **state)
 	assert_non_null(strstr(f->lines, BOB));
 	answer(0, ok(), 1);
 	assert_int_equal(f->change.verdict.class, OK);
+	give(1, "# login_key=0123456789abcdef0123456789abcdef\n" BOB);
 }
 
 static void a_malformed_table_is_refused(void **state)
@@ -349,6 +370,7 @@ int main(void)
 		CASE(the_database_is_away),
 		CASE(an_empty_table_is_filled),
 		CASE(another_node_has_filled_it),
+		CASE(the_nodes_have_one_key),
 		CASE(the_first_account),
 		CASE(a_malformed_table_is_refused),
 		CASE(what_cannot_be_done_is_not_asked_for),

@@ -110,23 +110,26 @@ static void two_nodes_make_the_tables_once(void **state)
 		arena_fini(&nodes[i].arena);
 	}
 	assert_int_equal(number(f, "SELECT count(*) FROM shard"), 64);
-	assert_int_equal(number(f, "SELECT count(*) FROM meta"), 5);
+	assert_int_equal(number(f, "SELECT count(*) FROM meta"), 6);
 }
 
 static void the_key_is_random(void **state)
 {
 	struct fixture *f = *state;
-	struct str key;
+	struct str key, other;
 
 	make(f);
 	assert_true(schema_meta(&f->db, S("known_key"), &f->arena, &key));
 	assert_int_equal(key.n, 32);
 	for (size_t i = 0; i < key.n; i++)
 		assert_non_null(memchr("0123456789abcdef", key.p[i], 16));
+	assert_true(schema_meta(&f->db, S("login_key"), &f->arena, &other));
+	assert_int_equal(other.n, 32);
+	assert_false(str_eq(key, other));
 	assert_false(schema_meta(&f->db, S("no such key"), &f->arena, &key));
 	assert_int_equal(db_error(&f->db), DB_WELL);
 	make(f); /* opens what is there */
-	assert_int_equal(number(f, "SELECT count(*) FROM meta"), 5);
+	assert_int_equal(number(f, "SELECT count(*) FROM meta"), 6);
 }
 
 static void half_a_schema_is_undone(void **state)
