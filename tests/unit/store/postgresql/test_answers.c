@@ -393,7 +393,7 @@ static void lose_each_answer(struct fixture *f)
 		proxy_cut_before_answer(0);
 		op->check(f, id);
 	}
-	print_message("%s: %zu answers were lost\n", op->name, lost);
+	print_message("# %s: %zu answers were lost\n", op->name, lost);
 	assert_true(lost >= 4); /* BEGIN, what is to be done, COMMIT, and that all is said */
 	engine_check(f);
 }

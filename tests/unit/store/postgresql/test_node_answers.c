@@ -229,7 +229,7 @@ static void each_answer_is_lost(void **state)
 			proxy_cut_before_answer(0);
 			deeds[i].check(f);
 		}
-		print_message("%s: %zu answers were lost\n", deeds[i].name, lost);
+		print_message("# %s: %zu answers were lost\n", deeds[i].name, lost);
 		assert_true(lost >= 4); /* BEGIN, what is to be done, COMMIT, and that all is said */
 	}
 	forget_all(f);
