@@ -23,15 +23,14 @@ struct id_source {
 	unsigned node, worker;
 	uint64_t last_ms;
 	unsigned sequence;
+	bool waits; /* for the node's number: no id is to be made */
 };
 
 /* The next id, greater than every earlier one of this source even when the clock steps back. */
 uint64_t id_next(struct id_source *source, uint64_t now_ms);
 
-/* From now on its ids are of this node and above floor_ms. They are also above all that it has made so far. */
+/* From now on its ids are of this node and above floor_ms. They are also above all that it has made so far. It waits no more. */
 void id_source_join(struct id_source *source, unsigned node, uint64_t floor_ms);
-/* The node in ids of workers that are no submission process, where the node has this number. */
-unsigned id_node_of_others(unsigned number);
 
 /* The 13 characters and a NUL into `text`, which is also returned. */
 const char *id_format(uint64_t id, char text[ID_TEXT_MAX]);

@@ -1,6 +1,7 @@
 /* id.c - message ids. */
 #include "posthouse/id.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -13,6 +14,7 @@ static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 uint64_t id_next(struct id_source *source, uint64_t now_ms)
 {
+	assert(!source->waits);
 	if (now_ms > source->last_ms) {
 		source->last_ms = now_ms;
 		source->sequence = 0;
@@ -28,17 +30,13 @@ uint64_t id_next(struct id_source *source, uint64_t now_ms)
 /* The next id begins another millisecond. */
 void id_source_join(struct id_source *source, unsigned node, uint64_t floor_ms)
 {
+	source->waits = false;
 	if (node == source->node && floor_ms <= source->last_ms)
 		return;
 	source->node = node;
 	if (floor_ms > source->last_ms)
 		source->last_ms = floor_ms;
 	source->sequence = (1u << SEQUENCE_BITS) - 1;
-}
-
-unsigned id_node_of_others(unsigned number)
-{
-	return number > 0 ? number : ID_NODE_OTHERS;
 }
 
 const char *id_format(uint64_t id, char text[ID_TEXT_MAX])

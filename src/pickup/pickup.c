@@ -131,7 +131,7 @@ static void on_look_timer(uv_timer_t *timer)
 	struct pickup *p = timer->data;
 	size_t n = 0;
 
-	if (p->looking || role_stopping(p->role))
+	if (p->looking || p->ids.waits || role_stopping(p->role))
 		return;
 	LIST_EACH_OF (const struct file, f, &p->files, link)
 		if (n < TAKEN_MAX)
@@ -158,11 +158,12 @@ static void look_soon(struct pickup *p, uint64_t ms)
 static struct verdict start(struct role *r)
 {
 	struct pickup *p = &pickup;
+	bool in_cluster = role_config(r)->store.engine == ENGINE_POSTGRESQL;
 
 	p->role = r;
 	p->path = arena_cstr(&p->arena, role_config(r)->local.drop);
-	p->ids = (struct id_source){ .node = ID_NODE_OTHERS, .worker = ID_WORKER_PICKUP };
-	p->part_ids = (struct id_source){ .node = ID_NODE_OTHERS, .worker = ID_WORKER_PARTS };
+	p->ids = (struct id_source){ .node = ID_NODE_OTHERS, .worker = ID_WORKER_PICKUP, .waits = in_cluster };
+	p->part_ids = (struct id_source){ .node = ID_NODE_OTHERS, .worker = ID_WORKER_PARTS, .waits = in_cluster };
 	p->turn_over = on_turn_over;
 	list_init(&p->files);
 	uv_timer_init(role_loop(r), &p->look_timer);
@@ -187,8 +188,13 @@ static void peer_up(struct role *r, struct channel *ch)
 
 static void handle_node_is(void *ctx, struct channel *ch, const struct msg_node_is *m, int fd)
 {
-	if (!node_heard(role_data(ctx), m))
+	struct pickup *p = role_data(ctx);
+	bool waited = p->ids.waits;
+
+	if (!node_heard(p, m))
 		channel_close(ch, "a node that cannot be");
+	if (waited && !p->ids.waits)
+		look_soon(p, LOOK_SOON_MS);
 }
 
 static void stop(struct role *r, uint64_t grace_ms)

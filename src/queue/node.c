@@ -64,7 +64,7 @@ static void tell_horizon(struct queue *q)
 static void tell_all(struct queue *q)
 {
 	if (q->nodes.now.number != 0)
-		id_source_join(&q->reports.ids, id_node_of_others((unsigned)q->nodes.now.number), q->nodes.now.id_floor_ms);
+		id_source_join(&q->reports.ids, (unsigned)q->nodes.now.number, q->nodes.now.id_floor_ms);
 	for (unsigned i = 0; i < ROLE_PEERS_MAX; i++)
 		tell_channel(role_peer(q->role, ROLE_SUBMISSION, i), &q->nodes);
 	tell_channel(role_peer(q->role, ROLE_PICKUP, 0), &q->nodes);
@@ -132,6 +132,16 @@ void nodes_start(struct queue *q)
 		return;
 	look(q);
 	uv_timer_start(&q->nodes.look, on_look, LOOK_MS, 0);
+}
+
+/* The rest, and the other roles, follow with the next look. */
+void nodes_opened(struct queue *q)
+{
+	struct store_node now;
+
+	store_node(q->store, &now);
+	if (now.number != 0)
+		id_source_join(&q->reports.ids, (unsigned)now.number, now.id_floor_ms);
 }
 
 void nodes_peer_up(struct queue *q, struct channel *ch)

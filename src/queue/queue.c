@@ -128,6 +128,7 @@ static void on_opened(void *ctx, struct verdict v)
 	store_stats(q->store, &stats);
 	log_info(NULL, "queue.opened", kv("messages", stats.open_messages), kv("waiting", stats.waiting), kv("held", stats.held));
 	setback_start(q);
+	nodes_opened(q); /* before a report is written, which has an id */
 	dispatch_open(&q->dispatch, q->store);
 	accounting_open(&q->accounting, q->store);
 	reports_open(&q->reports, q->store);

@@ -64,7 +64,8 @@ struct nodes {
 };
 
 void nodes_init(struct queue *q);
-void nodes_start(struct queue *q); /* the store is being opened */
+void nodes_start(struct queue *q);  /* the store is being opened */
+void nodes_opened(struct queue *q); /* it is open, and knows the number of the node */
 void nodes_peer_up(struct queue *q, struct channel *ch);
 
 /* When the outage of the database began, by the clock of this machine; 0: there is none. */

@@ -92,7 +92,7 @@ static bool begin(struct reporting *r, struct job *j, uint64_t now)
 	if (take_send(r, j, now)) {
 		role_busy(r->role, +1);
 		job_send(j);
-	} else if (take_day(r, j, now)) {
+	} else if (!r->ids.waits && take_day(r, j, now)) {
 		role_busy(r->role, +1);
 		job_ask(j);
 	} else {
@@ -150,9 +150,12 @@ void job_end(struct job *j)
 
 void reporting_init(struct reporting *r, struct role *role, struct dns *dns, struct store *store)
 {
-	*r = (struct reporting){
-		.role = role, .store = store, .dns = dns, .ids = { .node = ID_NODE_OTHERS, .worker = ID_WORKER_TLSPOLICY }
-	};
+	*r = (struct reporting){ .role = role,
+				 .store = store,
+				 .dns = dns,
+				 .ids = { .node = ID_NODE_OTHERS,
+					  .worker = ID_WORKER_TLSPOLICY,
+					  .waits = role_config(role)->store.engine == ENGINE_POSTGRESQL } };
 	results_init(&r->results, store);
 	uv_timer_init(role_loop(role), &r->tick);
 	r->tick.data = r;

@@ -56,8 +56,8 @@ static void handle_node_is(void *ctx, struct channel *ch, const struct msg_node_
 {
 	if (m->number > ID_CLUSTER_NODES_MAX)
 		channel_close(ch, "a node that cannot be");
-	else
-		id_source_join(&tlspolicy.reporting.ids, id_node_of_others((unsigned)m->number), m->id_floor_ms);
+	else if (m->number != 0) /* else queue does not know it, so far or again: what it was still holds */
+		id_source_join(&tlspolicy.reporting.ids, (unsigned)m->number, m->id_floor_ms);
 }
 
 static void apply(struct role *r)

@@ -61,7 +61,7 @@ def test_killed_node_is_restarted():
     bed.relays[1].start()
     assert before == ("up", 1) and bed.nodes()[2] == ("up", 2), bed.nodes()
     ids = load.stop()
-    twice = bed.check(ids, flying=flying)
+    twice = bed.check(ids)
     assert twice and {number_of(id) for id in twice} <= flying.keys()
 
 
@@ -118,6 +118,34 @@ def test_database_restarts():
     assert {code for _, code, _ in load.refused} == {451}, load.refused
     assert bed.check(ids) == {}
     assert bed.nodes() == {1: ("up", 1), 2: ("up", 1)}
+
+
+def test_promoted_standby():
+    """The primary dies. Nothing that was acknowledged is lost, and until the operator has decided what is to be waited for nothing is taken."""
+    databases = Databases()
+    store = f'''store = {{ engine = "postgresql"; durability = "standby"; password = "{databases.password}"; node_timeout = "10s"; patience = "3s";
+connection = "{databases.connection}"; }};'''
+    bed = Bed(2, databases, [store] * 2)
+    load = Load(bed.relays)
+    load.wait(60)
+    databases.run("kill-primary")
+    refused = len(load.refused)
+    wait_for(lambda: len(load.refused) > refused, "refusals")
+    databases.run("promote")
+    for relay in bed.relays:
+        relay.wait_log("event=node.not_durable")
+    for _ in range(2):  # in the first round there can still be answers on their way
+        accepted, refused = len(load.accepted), len(load.refused)
+        wait_for(lambda: {relay.port for relay, code, _ in load.refused[refused:] if code == 451} == {relay.port for relay in bed.relays},
+                 lambda: f"451 at both: {load.refused[refused:]}")
+    assert len(load.accepted) == accepted
+    ids = load.stop()
+    assert {code for _, code, _ in load.refused} == {451}, load.refused
+    for relay in bed.relays:
+        relay.stop()
+        relay.write_config(extra=store.replace('"standby"', '"local"'))
+        relay.start()
+    assert bed.check([*ids, bed.relays[0].submit()]) == {}
 
 
 def test_node_without_database():

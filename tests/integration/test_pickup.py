@@ -1,6 +1,6 @@
 """Mail in the drop directory: handed over for the user who owns the file, also after the relay was down and whenever a process dies;
 what is refused comes back; and what hostile users put there does no harm."""
-from lib import *
+from nodes_bed import *
 from test_local import DAEMON, LocalRelay, TEXT, WEB
 
 ALICE = 1234
@@ -301,3 +301,18 @@ def test_without_a_directory_of_its_own_the_role_does_not_run():
     wait_for(lambda: relay.pids("pickup"), "the role runs", seconds=30)
     relay.message(ALICE)
     sink.wait(1)
+
+
+def test_ids_wait_for_the_number_of_the_node():
+    """The database is away at the start: nobody knows which node this is, and so the file is left where it is."""
+    database, sink = Database(), Sink()
+    database.stop()
+    relay = DropRelay(sink.port, extra=database.settings())
+    relay.message(DAEMON)
+    relay.wait_log("event=store.away")
+    wait_for(lambda: relay.pids("pickup"), "the role runs")
+    assert relay.command("status", check=False) is not None and len(relay.dropped()) == 1 and not list(relay.drop.glob("taken/*"))
+    database.start()
+    received = re.search(rb" id ([0-9a-z]{13})", sink.wait(1)[0].bytes).group(1).decode()
+    assert node_of(received) == 1 and worker_of(received) == 62, received
+    relay.wait_drop_empty()

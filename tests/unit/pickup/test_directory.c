@@ -215,10 +215,14 @@ static void test_parts(void **state)
 static void test_node(void **state)
 {
 	static struct pickup p = { .ids = { .node = ID_NODE_OTHERS, .worker = ID_WORKER_PICKUP },
-				   .part_ids = { .node = ID_NODE_OTHERS, .worker = ID_WORKER_PARTS } };
+				   .part_ids = { .node = ID_NODE_OTHERS, .worker = ID_WORKER_PARTS, .waits = true } };
 	uint64_t before = id_next(&p.ids, clock_now_ms()), floor_ms = clock_now_ms() + 50000, id;
 
 	assert_int_equal(id_node(before), ID_NODE_OTHERS);
+	p.ids.waits = true;
+	assert_true(node_heard(&p, &(struct msg_node_is){ .number = 0, .state = NODE_AWAY }));
+	assert_true(p.ids.waits && p.part_ids.waits);
+	p.ids.waits = false;
 	p.looking = true;
 	assert_true(node_heard(&p, &(struct msg_node_is){ .number = 4, .id_floor_ms = floor_ms, .state = NODE_AWAY }));
 	assert_int_equal(id_node(id_next(&p.ids, clock_now_ms())), ID_NODE_OTHERS);
@@ -228,13 +232,14 @@ static void test_node(void **state)
 	assert_int_equal(id_node(id), 4);
 	assert_int_equal(id_worker(id), ID_WORKER_PICKUP);
 	assert_true(id > before && id_time_ms(id) > floor_ms);
+	assert_false(p.part_ids.waits);
 	id = id_next(&p.part_ids, clock_now_ms());
 	assert_int_equal(id_node(id), 4);
 	assert_int_equal(id_worker(id), ID_WORKER_PARTS);
 	assert_true(id_time_ms(id) > floor_ms);
 	assert_false(node_heard(&p, &(struct msg_node_is){ .number = 16 }));
-	assert_true(node_heard(&p, &(struct msg_node_is){ .number = 0 }));
-	assert_int_equal(id_node(id_next(&p.ids, clock_now_ms())), ID_NODE_OTHERS);
+	assert_true(node_heard(&p, &(struct msg_node_is){ .number = 0 })); /* queue starts again: it is still node 4 */
+	assert_int_equal(id_node(id_next(&p.ids, clock_now_ms())), 4);
 }
 
 /* A good file that cannot be opened now is no bad one. */
