@@ -82,6 +82,9 @@ def test_mail_and_commands():
     relay.wait_empty()
     confined(relay)
     assert not (relay.dir / "state/queue.db").exists()
+    backup = relay.command("queue", "backup", check=False)
+    assert backup.returncode != 0 and "copy it with pg_basebackup" in backup.stdout + backup.stderr, backup
+    assert not list(relay.dir.glob("state/**/backup/*"))
 
 
 def test_by_verified_tls_with_a_password():
