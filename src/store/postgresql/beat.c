@@ -82,12 +82,12 @@ static void check_durability(struct node *n)
 
 /* ---- the beat ---- */
 
-static enum node_state state_of(struct str name)
+static enum store_node_state state_of(struct str name)
 {
-	for (enum node_state s = NODE_UP; s <= NODE_REMOVED; s++)
+	for (enum store_node_state s = STORE_NODE_UP; s <= STORE_NODE_REMOVED; s++)
 		if (str_eq(name, str_of(node_state_name(s))))
 			return s;
-	return NODE_NONE;
+	return STORE_NODE_NONE;
 }
 
 static int64_t distance(int64_t ms)
@@ -149,13 +149,13 @@ static void lose_epoch(struct node *n, uint64_t epoch)
 }
 
 /* Remember a beat that was committed. */
-static void beaten(struct node *n, uint64_t epoch, uint64_t start, enum node_state state, int64_t ahead)
+static void beaten(struct node *n, uint64_t epoch, uint64_t start, enum store_node_state state, int64_t ahead)
 {
 	bool drained = false;
 
 	uv_mutex_lock(&n->lock);
 	if (n->epoch == epoch && !n->lost) {
-		drained = state == NODE_DRAINED && n->state != NODE_DRAINED;
+		drained = state == STORE_NODE_DRAINED && n->state != STORE_NODE_DRAINED;
 		n->state = state;
 		n->beat_at = start;
 		n->horizon = start + n->timing.timeout - n->timing.margin;
@@ -170,7 +170,7 @@ static bool beat(struct node *n)
 {
 	uint64_t start = n->boottime(), own = n->clock(), database = 0, epoch = node_epoch(n);
 	struct db *db = &n->db;
-	enum node_state state = NODE_NONE;
+	enum store_node_state state = STORE_NODE_NONE;
 	struct db_rows *q;
 
 	if (!name_connection(n, epoch) || !db_begin(db))
@@ -182,11 +182,11 @@ static bool beat(struct node *n)
 		db_end(q);
 	}
 	own += (n->clock() - own) / 2;
-	if (db_error(db) == DB_WELL && state == NODE_NONE)
+	if (db_error(db) == DB_WELL && state == STORE_NODE_NONE)
 		lose_epoch(n, epoch);
 	if (!db_commit(db))
 		return false;
-	if (state == NODE_NONE)
+	if (state == STORE_NODE_NONE)
 		return true;
 	/* Who was stopped, or had to wait, has not watched the others meanwhile. */
 	if (start - n->stepped_at > n->timing.fresh || n->boottime() - start > n->timing.fresh)

@@ -181,7 +181,7 @@ static void become(struct node *n, struct db *db, const struct claiming *c)
 	uv_mutex_lock(&n->lock);
 	n->number = (unsigned)c->number;
 	n->epoch = c->epoch;
-	n->state = NODE_UP;
+	n->state = STORE_NODE_UP;
 	n->lost = false;
 	n->shards = 0;
 	n->beat_at = c->started_at;

@@ -73,7 +73,7 @@ void node_judge(struct node *n)
 	for (size_t i = 0; i < n->others_n; i++) {
 		const struct node_row *r = &n->others[i];
 
-		if (r->state != NODE_UP && r->state != NODE_DRAINING)
+		if (r->state != STORE_NODE_UP && r->state != STORE_NODE_DRAINING)
 			continue;
 		if (n->read_at < r->seen_at + n->timing.timeout || n->boottime() - n->beat_at > n->timing.fresh)
 			continue;

@@ -11,7 +11,7 @@
 
 static const char *const state_names[] = { "none", "up", "draining", "drained", "dead", "removed", "away" };
 
-const char *node_state_name(enum node_state state)
+const char *node_state_name(enum store_node_state state)
 {
 	return state_names[state];
 }
@@ -87,10 +87,10 @@ static struct node *locked(const struct node *n)
 GETTER(unsigned, node_number, m->number)
 GETTER(uint64_t, node_epoch, m->epoch)
 GETTER(uint64_t, node_membership, m->epoch << 4 | m->number)
-GETTER(enum node_state, node_state, m->number != 0 && (m->lost || !m->connected) ? NODE_AWAY : m->state)
+GETTER(enum store_node_state, node_state, m->number != 0 && (m->lost || !m->connected) ? STORE_NODE_AWAY : m->state)
 GETTER(bool, node_is_lost, m->lost)
 GETTER(bool, node_is_durable, m->durable)
-GETTER(bool, node_may_take, m->state == NODE_UP && !m->lost && m->boottime() < m->horizon)
+GETTER(bool, node_may_take, m->state == STORE_NODE_UP && !m->lost && m->boottime() < m->horizon)
 GETTER(uint64_t, node_horizon, m->lost ? 0 : m->horizon)
 GETTER(uint64_t, node_id_floor, m->id_floor)
 GETTER(uint64_t, node_shards, m->shards)

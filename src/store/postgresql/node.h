@@ -13,9 +13,8 @@
 
 enum { NODE_MAX = 15, NODE_SHARDS = 64, NODE_SCHEMA = 1 };
 
-/* AWAY: this node's thread has no connection. The names of the others are those of node.state. */
-enum node_state { NODE_NONE, NODE_UP, NODE_DRAINING, NODE_DRAINED, NODE_DEAD, NODE_REMOVED, NODE_AWAY };
-const char *node_state_name(enum node_state state);
+/* STORE_NODE_AWAY: this node's thread has no connection. The names of the others are those of node.state. */
+const char *node_state_name(enum store_node_state state);
 
 enum node_order { NODE_DRAIN, NODE_RESUME, NODE_REMOVE };
 
@@ -37,7 +36,7 @@ enum node_clock { CLOCK_WELL, CLOCK_OFF, CLOCK_ALONE, CLOCK_DRAINS };
 /* Another node, as its row was read last. */
 struct node_row {
 	unsigned number;
-	enum node_state state;
+	enum store_node_state state;
 	uint64_t epoch, beat, schema;
 	uint64_t since;      /* the epoch's begin, in database time */
 	uint64_t seen_at;    /* boot time: epoch and beat are the same since then at least */
@@ -63,9 +62,9 @@ struct node {
 	uv_cond_t wake;
 	unsigned number; /* 0: none so far */
 	uint64_t epoch;
-	enum node_state state; /* of the row; never AWAY */
-	bool lost;             /* the epoch is over: claim again */
-	bool connected;        /* the thread's connection */
+	enum store_node_state state; /* of the row; never AWAY */
+	bool lost;                   /* the epoch is over: claim again */
+	bool connected;              /* the thread's connection */
 	bool durable;
 	bool stop;
 	uint32_t timeline;   /* the newest that was seen */
@@ -124,7 +123,7 @@ unsigned node_number(const struct node *n);
 uint64_t node_epoch(const struct node *n);
 uint64_t node_membership(const struct node *n); /* both in one number: a node that was removed can return under another number */
 struct str node_name(const struct node *n, struct arena *a); /* of connections: posthouse/NUMBER/EPOCH */
-enum node_state node_state(const struct node *n);
+enum store_node_state node_state(const struct node *n);
 bool node_is_lost(const struct node *n);
 bool node_is_durable(const struct node *n);
 /* Can deliveries begin? Not while it drains, nor when nobody would know in time that it lives. */

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 
-static_assert((int)NODE_UP == STORE_NODE_UP && (int)NODE_AWAY == STORE_NODE_AWAY, "both lists of states are the same");
 static_assert((int)NODE_DRAIN == STORE_NODE_DRAIN && (int)NODE_REMOVE == STORE_NODE_REMOVE, "both lists of orders are the same");
 
 void this_node(const struct engine *e, struct store_node *node_out)
@@ -13,7 +12,7 @@ void this_node(const struct engine *e, struct store_node *node_out)
 	*node_out = (struct store_node){ .number = node_number(n),
 					 .epoch = node_epoch(n),
 					 .membership = node_membership(n),
-					 .state = (enum store_node_state)node_state(n),
+					 .state = node_state(n),
 					 .horizon_ms = node_horizon(n),
 					 .id_floor_ms = node_id_floor(n),
 					 .timeline = node_timeline(n),

@@ -5,12 +5,12 @@
 /* The numbers of nodes that take new work, and this one's part. */
 static uint64_t part_of(const struct node *n)
 {
-	uint64_t up = node_state(n) == NODE_UP;
+	uint64_t up = node_state(n) == STORE_NODE_UP;
 
 	if (up == 0)
 		return 0;
 	for (size_t i = 0; i < n->others_n; i++)
-		up += n->others[i].state == NODE_UP;
+		up += n->others[i].state == STORE_NODE_UP;
 	return (NODE_SHARDS + up - 1) / up;
 }
 
@@ -69,7 +69,7 @@ void node_balance(struct node *n)
 	if (n->epoch == epoch && !n->lost)
 		n->shards = shards;
 	uv_mutex_unlock(&n->lock);
-	if (node_state(n) == NODE_DRAINING && count == 0)
+	if (node_state(n) == STORE_NODE_DRAINING && count == 0)
 		end_draining(n);
 }
 

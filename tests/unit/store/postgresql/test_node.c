@@ -108,7 +108,7 @@ static void a_beat_moves_the_horizon_and_the_floor_of_ids(void **state)
 	assert_int_equal(horizon, boot_ms + TIMEOUT - TICK);
 	ROUNDS(1, a);
 	assert_int_equal(node_horizon(&a->node), boot_ms + TIMEOUT - TICK);
-	assert_int_equal(node_state(&a->node), NODE_UP);
+	assert_int_equal(node_state(&a->node), STORE_NODE_UP);
 	assert_true(node_may_take(&a->node));
 	assert_true(number(f, "SELECT id_floor FROM node") > number(f, "SELECT " NODE_NOW));
 	assert_true(node_clock_ahead(&a->node) < 2000 && node_clock_ahead(&a->node) > -2000);
@@ -131,11 +131,11 @@ static void the_horizon_stays_while_the_server_is_away(void **state)
 	boot_ms += TICK;
 	assert_false(node_step(&a->node));
 	assert_false(node_step(&a->node));
-	assert_int_equal(node_state(&a->node), NODE_AWAY);
+	assert_int_equal(node_state(&a->node), STORE_NODE_AWAY);
 	assert_int_equal(node_horizon(&a->node), horizon);
 	(void)cluster_start();
 	ROUNDS(1, a);
-	assert_int_equal(node_state(&a->node), NODE_UP);
+	assert_int_equal(node_state(&a->node), STORE_NODE_UP);
 	assert_int_equal(node_horizon(&a->node), boot_ms + TIMEOUT - TICK);
 	assert_false(node_is_lost(&a->node));
 }
@@ -153,7 +153,7 @@ static void the_others_are_known(void **state)
 	ROUNDS(1, a);
 	assert_int_equal(node_others(&a->node, others, &count), 1);
 	assert_int_equal(others[0].number, node_number(&b->node));
-	assert_int_equal(others[0].state, NODE_UP);
+	assert_int_equal(others[0].state, STORE_NODE_UP);
 	assert_string_equal(others[0].host, "beta");
 	assert_string_equal(others[0].config_hash, "abc");
 	assert_int_equal(others[0].seen_at, boot_ms - TICK);
@@ -199,9 +199,9 @@ static void a_wrong_clock_is_told_and_one_that_is_very_wrong_drains(void **state
 	clock_off_ms = 100000;
 	ROUNDS(2, a);
 	assert_int_equal(told("node.clock"), 2);
-	assert_int_equal(node_state(&a->node), NODE_DRAINING);
+	assert_int_equal(node_state(&a->node), STORE_NODE_DRAINING);
 	ROUNDS(2, a);
-	assert_int_equal(node_state(&a->node), NODE_DRAINED);
+	assert_int_equal(node_state(&a->node), STORE_NODE_DRAINED);
 }
 
 /* All nodes disagree with it: none drains. */
@@ -270,20 +270,20 @@ static void a_node_is_drained_and_removed(void **state)
 	assert_int_equal(node_order(&a->node, &a->db, &f->arena, NODE_DRAIN, 9).class, PERM);
 	assert_int_equal(node_order(&b->node, &b->db, &f->arena, NODE_DRAIN, 0).class, OK);
 	ROUNDS(2, a, b);
-	assert_int_equal(node_state(&b->node), NODE_DRAINING);
+	assert_int_equal(node_state(&b->node), STORE_NODE_DRAINING);
 	assert_false(node_may_take(&b->node));
 	assert_true(is_fenced(b));
 	assert_int_equal(shards_n(b), 0);
 	ROUNDS(2, a, b);
 	assert_int_equal(shards_n(a), 64);
-	assert_int_equal(node_state(&b->node), NODE_DRAINING); /* a delivery is in flight */
+	assert_int_equal(node_state(&b->node), STORE_NODE_DRAINING); /* a delivery is in flight */
 	(void)sql(f, "DELETE FROM taken");
 	ROUNDS(2, a, b);
-	assert_int_equal(node_state(&b->node), NODE_DRAINED);
+	assert_int_equal(node_state(&b->node), STORE_NODE_DRAINED);
 	assert_int_equal(claim(f, b).class, TEMP);
 	assert_int_equal(node_order(&a->node, &a->db, &f->arena, NODE_RESUME, 2).class, OK);
 	ROUNDS(3, a, b);
-	assert_int_equal(node_state(&b->node), NODE_UP);
+	assert_int_equal(node_state(&b->node), STORE_NODE_UP);
 	assert_int_equal(shards_n(b), 32);
 	assert_int_equal(node_order(&a->node, &a->db, &f->arena, NODE_DRAIN, 2).class, OK);
 	ROUNDS(3, a, b);
@@ -306,7 +306,7 @@ static void a_drained_node_that_ends_is_not_dead(void **state)
 
 	assert_int_equal(node_order(&b->node, &b->db, &f->arena, NODE_DRAIN, 0).class, OK);
 	ROUNDS(3, a, b);
-	assert_int_equal(node_state(&b->node), NODE_DRAINED);
+	assert_int_equal(node_state(&b->node), STORE_NODE_DRAINED);
 	ROUNDS(TIMEOUT / TICK + 2, a);
 	assert_int_equal(told("node.dead"), 0);
 	assert_int_equal(node_order(&a->node, &a->db, &f->arena, NODE_REMOVE, 2).class, OK);
