@@ -70,20 +70,42 @@ static pid_t spawn(const char *name, const char *const *arguments)
 	_exit(1);
 }
 
+/* Directories of programs that were killed: their names have the process. */
+static void remove_old(const char *pattern)
+{
+	glob_t found;
+
+	if (glob(pattern, 0, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		int pid = atoi(strchr(found.gl_pathv[i], '.') + 1);
+
+		if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH)
+			(void)remove_tree(found.gl_pathv[i]); /* another program can do the same */
+	}
+	globfree(&found);
+}
+
+/* In memory when there is much of it: nothing waits for a disk then. */
+static const char *place(void)
+{
+	struct statvfs memory;
+	bool good = statvfs("/dev/shm", &memory) == 0 && access("/dev/shm", W_OK) == 0 &&
+		    memory.f_bavail * memory.f_frsize > 4 * (uint64_t)1024 * 1024 * 1024;
+
+	return good ? "/dev/shm" : "/tmp";
+}
+
 static void make_files(void)
 {
 	char data[150];
 	struct passwd *user = getpwnam("postgres");
-	struct statvfs memory;
 	int status;
 	pid_t pid;
 
-	/* In memory when there is much of it: nothing waits for a disk then. */
-	if (statvfs("/dev/shm", &memory) == 0 && access("/dev/shm", W_OK) == 0 &&
-	    memory.f_bavail * memory.f_frsize > 4 * (uint64_t)1024 * 1024 * 1024)
-		(void)snprintf(directory, sizeof(directory), "/dev/shm/posthouse-postgresql.XXXXXX");
-	else
-		(void)snprintf(directory, sizeof(directory), "/tmp/posthouse-postgresql.XXXXXX");
+	remove_old("/dev/shm/posthouse-postgresql.*.*");
+	remove_old("/tmp/posthouse-postgresql.*.*");
+	(void)snprintf(directory, sizeof(directory), "%s/posthouse-postgresql.%d.XXXXXX", place(), (int)getpid());
 	if (!mkdtemp(directory) || (geteuid() == 0 && (!user || chown(directory, user->pw_uid, user->pw_gid) != 0)))
 		give_up("no directory");
 	(void)snprintf(data, sizeof(data), "%s/data", directory);
