@@ -114,22 +114,29 @@ size_t select_messages(struct engine *e, const struct selector *s, uint64_t curs
 	uint64_t *ids = ARENA_ARRAY(a, uint64_t, max + 1), now = clock_now_ms();
 	size_t n = 0, seen = 0;
 	struct db_rows *q;
+	bool more = true;
 
 	*ids_out = ids;
 	*next_out = 0;
 	if (s->id || s->message_id.n)
 		return select_named(e, s, cursor, max, finished_too, a, ids, next_out);
-	q = s->user.n ? db_query(&e->db, Q_select_login, INT(cursor), TEXT(s->user))
-		      : db_query(&e->db, Q_select_open, INT(cursor));
-	while (db_row(&e->db, q)) {
-		if (n == max || seen++ == SCAN_MAX) { /* the next call continues from here */
-			*next_out = cursor;
-			db_end(q);
-			break;
+	/* Mostly all messages fit: then a page is enough. */
+	for (size_t asked = max + 1; more; asked = SCAN_MAX + 1) {
+		size_t rows_n = 0;
+
+		q = s->user.n ? db_query(&e->db, Q_select_login, INT(cursor), TEXT(s->user), INT(asked))
+			      : db_query(&e->db, Q_select_open, INT(cursor), INT(asked));
+		for (; db_row(&e->db, q); rows_n++) {
+			if (n == max || seen++ == SCAN_MAX) { /* the next call continues from here */
+				*next_out = cursor;
+				db_end(q);
+				break;
+			}
+			cursor = db_u64(q, 0);
+			if (row_matches(e, s, q, now))
+				ids[n++] = cursor;
 		}
-		cursor = db_u64(q, 0);
-		if (row_matches(e, s, q, now))
-			ids[n++] = cursor;
+		more = rows_n == asked && *next_out == 0;
 	}
 	return n;
 }
