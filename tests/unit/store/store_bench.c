@@ -289,7 +289,8 @@ int main(int argc, char **argv)
 			   .bytes = 4096,
 			   .domains = 100,
 			   .logins = 1,
-			   .lanes = 32 };
+			   .lanes = 32,
+			   .first = 1 };
 
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	for (int i = 1; i < argc; i++)
