@@ -238,7 +238,7 @@ def test_every_command_works_on_a_bare_debian():
     root = bare_debian()
     try:
         assert not (root / "usr/bin/gcc").exists() and not (root / "usr/bin/python3").exists(), "this root is not bare"
-        for block in ("packaging/install", "packaging/quickstart"):  # what installs packages needs the network
+        for block in ("packaging/install", "packaging/quickstart", "packaging/install-packages packaging/packages-cluster"):  # they need the network
             inside(root, block)
             found.remove(block)
         for path in ("bin/posthouse", "libexec/posthouse/posthouse-queue", "share/man/man8/posthouse.8", "share/man/man5/posthouse.conf.5",
@@ -254,6 +254,7 @@ def test_every_command_works_on_a_bare_debian():
         rest = "".join(f"echo '== block'\n{as_typed(b)}\n" for b in found)
         output = inside(root, rest + "kill -TERM $! && wait $! && echo ended in order", own_network=True)
         assert "configuration is good" in output and "bob@example.org added" in output and "alice@example.org/phone" in output, output
+        assert "node 2    does not run\n" in output and output.count("Ok: queued as") >= 20 and output.count("bob@example.net") >= 20, output
         assert "the configuration was reloaded" in output and "ended in order" in output and "FAULT" not in output, output
         inside(root, "apt-get install -y -qq --no-install-recommends systemd systemd-sysv >/dev/null 2>&1")
         if not systemd_runs_it(root):
