@@ -39,12 +39,13 @@ static void look_at_role(struct faults *f, const struct role_told *r)
 		add(f, arena_printf(f->arena, "the queue takes no mail: %.*s", STR_ARG(takes->text)));
 }
 
-/* A queue that is not ready or answers nothing has been told already. One whose database is away says that. */
+/* A queue that is not ready or answers nothing has been told already. One whose database is away says that itself. */
 static bool is_told(const struct role_told *r)
 {
-	const struct rec_stat *away = stat_of(r, METRIC_QUEUE_DATABASE_AWAY);
+	const struct rec_stat *away = stat_of(r, METRIC_QUEUE_DATABASE_AWAY), *takes = stat_of(r, METRIC_QUEUE_TAKES_MAIL);
 
-	return r->state.role == ROLE_QUEUE && (!r->state.ready || !r->answers || (away && away->value > 0));
+	return r->state.role == ROLE_QUEUE &&
+	       (!r->state.ready || !r->answers || (away && away->value > 0 && takes && takes->value == 0));
 }
 
 static void look_at_store(struct faults *f, const struct health *h)

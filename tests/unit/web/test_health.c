@@ -8,7 +8,7 @@
 
 enum { SUBMISSION, LOGIN, VAULT, QUEUE, RELAY, DOCTOR, PROCESSES };
 
-static struct rec_stat takes, listens;
+static struct rec_stat takes, listens, away[2];
 static struct role_told told[PROCESSES];
 static struct health health;
 static struct arena arena;
@@ -53,6 +53,22 @@ static void expect_both(const char *fault, const char *obstacle)
 static void test_all_is_well(void **state)
 {
 	expect_both("", "");
+}
+
+/* The queue says so itself; in the first moments nobody knows why it gives no answer. */
+static void test_without_database(void **state)
+{
+	away[0] = takes;
+	away[1] = (struct rec_stat){ .metric = METRIC_QUEUE_DATABASE_AWAY, .value = 1700000000000 };
+	told[QUEUE].stats = away;
+	told[QUEUE].stats_n = 2;
+	health.store_answers = false;
+	expect_both("the queue does not answer", "the queue does not answer");
+	away[0].value = 0;
+	away[0].text = S("the database cannot be reached");
+	expect_both("the queue takes no mail: the database cannot be reached",
+		    "the queue takes no mail: the database cannot be reached");
+	assert_int_equal(health_faults(&arena, &health, (struct str[HEALTH_FAULTS_MAX]){ 0 }), 1);
 }
 
 static void test_a_silent_role(void **state)
@@ -117,11 +133,17 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, setup)
 	const struct CMUnitTest tests[] = {
-		T(test_all_is_well),        T(test_a_silent_role),
-		T(test_a_silent_queue),     T(test_a_role_that_carries_no_mail),
-		T(test_a_role_that_starts), T(test_a_role_that_carries_no_mail),
-		T(test_no_mail_is_taken),   T(test_a_store_that_hangs),
-		T(test_nobody_listens),     T(test_nothing_is_known),
+		T(test_all_is_well),
+		T(test_without_database),
+		T(test_a_silent_role),
+		T(test_a_silent_queue),
+		T(test_a_role_that_carries_no_mail),
+		T(test_a_role_that_starts),
+		T(test_a_role_that_carries_no_mail),
+		T(test_no_mail_is_taken),
+		T(test_a_store_that_hangs),
+		T(test_nobody_listens),
+		T(test_nothing_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
