@@ -9,10 +9,16 @@
 
 /* ---- rounds ---- */
 
+/* Limits of upstreams are reset by nobody, and dispatch writes them in its own time. */
+static bool is_of_upstream(const struct bucket *b)
+{
+	return subject_is(str_of(b->key), SUBJECT_UPSTREAM);
+}
+
 /* Else it is a time that ends. */
 static bool is_rate(const struct bucket *b)
 {
-	return b->rate.amount > 0 || !b->user;
+	return (b->rate.amount > 0 || !b->user) && !is_of_upstream(b);
 }
 
 /* What all nodes have charged, and what this one has charged and not written. */
@@ -47,7 +53,7 @@ static void follow_row(struct accounting *acc, const struct bucket_row *row, uin
 static void forget_rows(struct accounting *acc, uint64_t now)
 {
 	HASHTABLE_EACH_OF (struct bucket, b, &acc->buckets.table, in_table) {
-		if (b->read_in == acc->buckets.round || b->written_in == acc->buckets.round ||
+		if (b->read_in == acc->buckets.round || b->written_in == acc->buckets.round || is_of_upstream(b) ||
 		    (b->user && b->user->outlives_reset))
 			continue;
 		if (is_rate(b)) {

@@ -218,10 +218,10 @@ void nexthop_tick(struct nexthop *hop, uint64_t now)
 {
 	if (hop->status != NEXTHOP_DOWN || clock_mended(hop->down_until, now, hop->pause_ms) > now)
 		return;
-	if (dispatch_may_store(hop->dispatch) && store_is_shared(hop->dispatch->store))
-		nexthop_claim(hop, now);
-	else
+	if (!dispatch_may_store(hop->dispatch) || !store_is_shared(hop->dispatch->store))
 		hop->status = NEXTHOP_PROBING;
+	else if (!hop->dispatch->paused)
+		nexthop_claim(hop, now);
 }
 
 bool nexthop_knows_hosts(const struct nexthop *hop)

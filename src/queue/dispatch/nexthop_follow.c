@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define FOLLOW_MS SECOND_MS
-#define CLAIM_MS  (2 * MINUTE_MS) /* so long the others leave the probe to this node */
+#define CLAIM_MS  (30 * SECOND_MS) /* so long the others leave the probe to this node, which perhaps has no mail for it */
 
 /* ---- what others have found ---- */
 

@@ -129,7 +129,7 @@ static void test_one_probes(void **state)
 	UNTIL(h, h->deliveries_n == 2);
 	assert_int_equal(store_runs(REQUEST_GATE_CLAIM), 2);
 	assert_int_equal(isp(h)->status, NEXTHOP_PROBING);
-	assert_int_equal(stored_gate("upstream:isp")->down_until, fake_now + 120000);
+	assert_int_equal(stored_gate("upstream:isp")->down_until, fake_now + 30000);
 	follow(h);
 	assert_int_equal(isp(h)->status, NEXTHOP_PROBING);
 	answer(h, &h->deliveries[1], ok_text(250, S(""), S("Ok")));

@@ -1,0 +1,82 @@
+"""What commands and pages say of several nodes and of a database that is away; next hops and limits that one node changes for all."""
+import urllib.error
+import urllib.request
+
+from nodes_bed import *
+
+
+def page(port, name):
+    """The status and the text of a page of role web."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+
+
+def test_commands_without_database():
+    """What is in memory is shown as of then; all else says that the database is away, and nothing looks like a fault of the relay."""
+    database, web = Database(), free_port()
+    bed = Bed(1, database, stores=[database.settings(more='node_timeout = "10s";') + f'metrics = "127.0.0.1:{web}";'],
+              limits='messages = [ "9/1h" ];')
+    relay = bed.relays[0]
+    id = relay.submit()
+    relay.wait_event(id, "delivery.sent")
+    lines = relay.command("trace", id).stdout
+    assert re.search(r"stored, 250 given \(node 1\)$", lines, re.M) and re.search(r"1st attempt \(node 1\)$", lines, re.M), lines
+    assert {e["fields"]["node"] for e in relay.events(id)} == {1}
+    assert "of all nodes, as node 1 knows\n" in relay.command("limits", "show", "alice").stdout
+    database.stop("immediate")
+    away = "the queue takes no mail: the database cannot be reached (store.away in the log)"
+    wait_for(lambda: page(web, "readyz") == (503, away + "\n"), lambda: f"the node is not ready: {page(web, 'readyz')}", every=0.3)
+
+    status = relay.command("status", check=False)
+    assert status.returncode == 69 and re.search(r"^node 1 of 1, away; database away for .*\nwhat is said .* is as of 20", status.stdout, re.M), status.stdout
+    assert re.findall("^FAULT: .*", status.stdout, re.M) == ["FAULT: " + away], status.stdout
+    assert re.search(r"^posthouse_queue_database_away_since_timestamp_seconds [1-9]", page(web, "metrics")[1], re.M)
+
+    shown = relay.command("limits", "show", "alice").stdout
+    assert "1 of 9 used" in shown and re.search("^as of 20.*: node 1 has been without the database for ", shown, re.M), shown
+    assert all(row["as_of"] for row in rows_of(relay.command("limits", "show", "--json").stdout))
+    for command in (["queue", "list"], ["queue", "show", id], ["queue", "summary"], ["queue", "hold", id], ["trace", id], ["find"], ["find", "--json"],
+                    ["limits", "reset", "alice"], ["node", "list"], ["node", "drain"]):
+        done = relay.command(*command, check=False)
+        assert done.returncode == 75 and done.stdout == "", (command, done)
+        assert re.fullmatch(r"posthouse: the database cannot be reached by this node, number 1, since 20.* UTC \(store.away in the log\)\n", done.stderr), done
+
+    database.start()
+    wait_for(lambda: page(web, "readyz")[0] == 200, "the node is ready")
+    assert relay.command("trace", id).stdout == lines
+
+
+def test_one_finds_and_all_follow():
+    """A next hop that is down, and up again; limits that are used up, shown and reset."""
+    bed = Bed(2, limits='messages = [ "6/1h" ];')
+    one, two = bed.relays
+    bed.sink.stop()
+    ids = [one.submit(to=[f"bob@d{n}.example.net"]) for n in range(2)]
+    for relay in bed.relays:
+        wait_for(lambda: "next " in relay.command("status").stdout and "down, " in relay.command("status").stdout, "the next hop is down", every=0.5)
+    finders = [relay for relay in bed.relays if re.search("event=upstream.down .*found_by=\"another node\"", relay.log_text())]
+    assert len(finders) == 1, [relay.log_tail() for relay in bed.relays]
+    bed.sink.start()
+    ids += [two.submit(to=["bob@d5.example.net"])]
+    wait_for(lambda: bed.database.sql("SELECT count(*) FROM open_message") == "0", "all delivered")
+    assert all(bed.sink.counts()[id] == 1 for id in ids), bed.sink.counts()
+    for relay in bed.relays:
+        relay.wait_log("event=upstream.up")
+
+    ids += [two.submit() for _ in range(3)]
+    for relay in bed.relays:
+        assert "6 of 6 used" in relay.command("limits", "show", "alice").stdout, relay.command("limits", "show", "alice").stdout
+        client = relay.connect()
+        assert client.mail(f"alice@{DOMAIN}")[0] == 450 or client.rcpt("bob@example.net")[0] == 450
+    assert re.match("[1-9][0-9]* limits", one.command("limits", "reset", "alice").stdout)
+
+    def accepted():
+        try:
+            return two.submit()
+        except (AssertionError, smtplib.SMTPException):
+            return None
+    wait_for(accepted, "the reset is seen", every=0.5)
+    assert "1 of 6 used" in one.command("limits", "show", "alice").stdout
