@@ -5,6 +5,7 @@
 #include "posthouse/address.h"
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
+#include "posthouse/metrics.h"
 #include "posthouse/names.h"
 #include "posthouse/smtp_server.h"
 #include "posthouse/units.h"
@@ -16,6 +17,18 @@
 #define WITHIN_MS 5000
 
 /* ---- what is asked of the running relay ---- */
+
+/* Whatever the rules say: does the relay take mail now? */
+static void look_at_queue(struct explain *e)
+{
+	for (size_t i = 0; e->queue && i < e->queue->stats.n; i++) {
+		const struct rec_stat *t = &e->queue->stats.at[i];
+
+		if (t->metric == METRIC_QUEUE_TAKES_MAIL && t->value == 0)
+			explain_step(e, "relay", EXPLAINED_REFUSED, S(""),
+				     arena_printf(&e->arena, "takes no mail now: %.*s", STR_ARG(t->text)));
+	}
+}
 
 static void connect_relay(struct explain *e)
 {
@@ -37,6 +50,7 @@ static void connect_relay(struct explain *e)
 	if (control_call(e->control, MSG_stats, &(struct msg_stats){ .role = ROLE_QUEUE }, MSG_stats_are, &e->arena, &m, &why) &&
 	    m->stats_are.verdict.class == OK)
 		e->queue = &m->stats_are;
+	look_at_queue(e);
 }
 
 /* ---- the command ---- */

@@ -35,6 +35,8 @@ def test_commands_without_database():
     assert re.findall("^FAULT: .*", status.stdout, re.M) == ["FAULT: " + away], status.stdout
     assert re.search(r"^posthouse_queue_database_away_since_timestamp_seconds [1-9]", page(web, "metrics")[1], re.M)
 
+    explained = relay.command("explain", "--user", "alice", "--from", f"alice@{DOMAIN}", "--to", "bob@example.net", check=False)
+    assert explained.returncode == 65 and "takes no mail now: the database cannot be reached" in explained.stdout, explained
     shown = relay.command("limits", "show", "alice").stdout
     assert "1 of 9 used" in shown and re.search("^as of 20.*: node 1 has been without the database for ", shown, re.M), shown
     assert all(row["as_of"] for row in rows_of(relay.command("limits", "show", "--json").stdout))
