@@ -167,11 +167,11 @@ class Frozen:
 class Bed:
     """Nodes 1 to n, each with a directory of its own. `database` has sql() and gives the setting `store` as text."""
 
-    def __init__(self, n=2, database=None, stores=None):
+    def __init__(self, n=2, database=None, stores=None, **more):
         self.database, self.sink = database or Database(), Counting()
         self.relays = []
         for i in range(n):
-            self.relays.append(Relay(self.sink.port, extra=stores[i] if stores else self.store(), workers=1))
+            self.relays.append(Relay(self.sink.port, extra=stores[i] if stores else self.store(), workers=1, **more))
             assert (self.relays[i].dir / "state/node").exists()
         self.wait_balanced(n)
 
