@@ -72,13 +72,19 @@ static bool bind(struct parameters *p, const struct db_value *v)
 	return p->bytes <= VALUE_MAX;
 }
 
-/* Send a statement; its preparation first when it was never used on this connection. */
-static bool send_bound(struct db *db, enum statement statement, const struct parameters *p, struct db_answer answer)
+/* Send a statement; its preparation first when it was never used on this connection. `sql`: NULL, or the words of one that is
+ * not in the table. */
+static bool send_bound(struct db *db, enum statement statement, const char *sql, const struct parameters *p,
+		       struct db_answer answer)
 {
-	const char *name = statements[statement].name;
+	const char *name;
 
 	if (!pipeline_room(db) || db->kind != DB_WELL)
 		return false;
+	if (sql)
+		return pipeline_expect(db, PQsendQueryParams(db->conn, sql, p->n, p->types, p->values, p->lengths, p->formats, 1),
+				       answer);
+	name = statements[statement].name;
 	if (!db->prepared[statement]) {
 		if (!pipeline_expect(db, PQsendPrepare(db->conn, name, statements[statement].sql, p->n, p->types),
 				     (struct db_answer){ .what = DB_PREPARED, .statement = statement }))
@@ -89,7 +95,7 @@ static bool send_bound(struct db *db, enum statement statement, const struct par
 }
 
 /* Bind and send. Outside a transaction the statement is one: then a sync ends it. */
-static bool send_statement(struct db *db, enum statement statement, const struct db_value *values, size_t n,
+static bool send_statement(struct db *db, enum statement statement, const char *sql, const struct db_value *values, size_t n,
 			   struct db_answer answer)
 {
 	struct parameters p;
@@ -106,7 +112,7 @@ static bool send_statement(struct db *db, enum statement statement, const struct
 	answer.bytes = p.bytes;
 	if (!fits)
 		db_fail(db, DB_PRIVATE, "a value is too large for the database");
-	else if (send_bound(db, statement, &p, answer) && !db->in_transaction)
+	else if (send_bound(db, statement, sql, &p, answer) && !db->in_transaction)
 		(void)pipeline_sync(db); /* the error is noted */
 	arena_fini(&p.arena);
 	return db->kind == DB_WELL;
@@ -120,11 +126,16 @@ static bool collected(struct db *db, enum statement statement, const struct db_v
 	return db->collected = kept;
 }
 
-bool db_ask_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+static bool ask(struct db *db, enum statement statement, const char *sql, const struct db_value *values, size_t n)
 {
 	db_end(&db->rows[statement]);
 	(void)collected(db, statement, values, n); /* what it must see is sent */
-	return send_statement(db, statement, values, n, (struct db_answer){ .what = DB_ROWS });
+	return send_statement(db, statement, sql, values, n, (struct db_answer){ .what = DB_ROWS });
+}
+
+bool db_ask_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
+{
+	return ask(db, statement, NULL, values, n);
 }
 
 struct db_rows *db_asked(struct db *db, enum statement statement)
@@ -139,14 +150,19 @@ struct db_rows *db_asked(struct db *db, enum statement statement)
 
 struct db_rows *db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n)
 {
-	return db_ask_values(db, statement, values, n) ? db_asked(db, statement) : NULL;
+	return ask(db, statement, NULL, values, n) ? db_asked(db, statement) : NULL;
+}
+
+struct db_rows *db_query_words(struct db *db, const char *sql, const struct db_value *values, size_t n)
+{
+	return ask(db, STATEMENT_COUNT, sql, values, n) ? db_asked(db, STATEMENT_COUNT) : NULL;
 }
 
 bool db_run_number(struct db *db, uint64_t *number_out, enum statement statement, const struct db_value *values, size_t n)
 {
 	if (collected(db, statement, values, n))
 		return true;
-	if (!send_statement(db, statement, values, n, (struct db_answer){ .what = DB_RAN, .number = number_out }))
+	if (!send_statement(db, statement, NULL, values, n, (struct db_answer){ .what = DB_RAN, .number = number_out }))
 		return false;
 	return db->in_transaction || (pipeline_drain(db) && db->kind == DB_WELL);
 }

@@ -96,6 +96,9 @@ db_query_values(struct db *db, enum statement statement, const struct db_value *
 bool db_ask_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
 struct db_rows *db_asked(struct db *db, enum statement statement);
 
+/* The same with a statement whose words are made while the program runs, always from texts of the program. One walk at a time. */
+struct db_rows *db_query_words(struct db *db, const char *sql, const struct db_value *values, size_t n);
+
 /* Bind and send; inside a transaction it does not wait, so an error can show later. False after an error. */
 #define db_run(db, statement, ...)                                                                                               \
 	db_run_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                        \

@@ -1,23 +1,9 @@
 /* lanes.c - lanes of a database that several nodes write to, and how recipients are taken from them. A lane that is busy is not
  * written: accepts only make sure that the lane is awake at the time at which they need it. */
+#include "lane_name.h"
 #include "postgresql.h"
 
 #include "posthouse/clock.h"
-
-#define SHARDS 64
-
-/* The same on each node, and for ever. */
-static const struct siphash_key lane_names = { 0x706f7374686f7573, 0x65206c616e657331 };
-
-/* Two lanes with the same number share a turn, no more: the way of a recipient is decided from the recipient itself. */
-static uint64_t lane_number(struct arena *a, struct str domain, const struct lane_key *key)
-{
-	struct str name = arena_printf(a, "%.*s\n%.*s\n%u\n%.*s\n%u", STR_ARG(domain), STR_ARG(key->login), key->priority,
-				       STR_ARG(key->via), (unsigned)key->wish);
-	uint64_t number = siphash(&lane_names, name) & INT64_MAX;
-
-	return number ? number : 1;
-}
 
 /* Three statements, and not one: the last has to see what was committed while the second one waited for its lock. A lane that was
  * removed in between fails the transaction, which is then repeated. */
@@ -34,7 +20,7 @@ uint64_t lane_for(struct engine *e, struct str address, const struct lane_key *k
 	uint64_t lane = lane_number(&e->host->arena, domain, key);
 
 	db_run(&e->db, Q_lane_add, INT(lane), TEXT(domain), TEXT(key->login), PRIORITY(key->priority), TEXT(key->via),
-	       INT(key->wish), INT(due_at), INT(siphash(&lane_names, domain) % SHARDS));
+	       INT(key->wish), INT(due_at), INT(lane_shard(domain)));
 	wake(e, lane, due_at);
 	e->rerouted = e->rerouted || key->via.n > 0;
 	return lane;

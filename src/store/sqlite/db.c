@@ -1,4 +1,5 @@
 #include "db.h"
+#include "tables.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -202,9 +203,9 @@ bool db_open(struct db *db, const char *path, bool alone)
 	(void)sqlite3_busy_timeout(db->handle, 10000); /* cannot fail; only a visitor with sqlite3(1) makes us wait */
 	/* secure_delete=FAST: zero what is rewritten anyway, do not write freed pages of texts once more. */
 	return db_script(
-		db, "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-		    "PRAGMA wal_autocheckpoint=0;"
-		    "PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=FAST; PRAGMA trusted_schema=OFF;");
+		db, SQLITE_PRAGMAS
+		"PRAGMA wal_autocheckpoint=0;"
+		"PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=FAST; PRAGMA trusted_schema=OFF;");
 }
 
 void db_close(struct db *db)
