@@ -1,78 +1,15 @@
 /* claim.c - how this process becomes a node: its number belongs to state_dir, its epoch to this process. */
+#include "identity.h"
 #include "node.h"
 
 #include "posthouse/id.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define TRIES_MAX 20 /* each try fails only because another node was faster */
-
-/* ---- the instance ---- */
-
-static bool is_uuid(const char *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash != (s[i] == '-') || (!dash && !strchr("0123456789abcdef", s[i])))
-			return false;
-	}
-	return n == 36;
-}
-
-/* RFC 9562, version 4. */
-static void make_uuid(char uuid_out[static 37])
-{
-	uint64_t a = random_u64(), b = random_u64();
-
-	(void)snprintf(uuid_out, 37, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32), (unsigned)(a >> 16 & 0xffff),
-		       (unsigned)(a & 0xfff), (unsigned)(0x8000 | (b >> 48 & 0x3fff)), (unsigned long long)(b & 0xffffffffffff));
-}
-
-/* Write the file aside, so that after a power failure it is there as a whole, or not. */
-static bool write_instance(int dir_fd, const char *uuid)
-{
-	int fd = openat(dir_fd, "node.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	char line[38];
-	bool good;
-
-	(void)snprintf(line, sizeof line, "%s\n", uuid);
-	good = fd >= 0 && write(fd, line, 37) == 37 && fsync(fd) == 0;
-	if (fd >= 0 && close(fd) != 0)
-		good = false;
-	return good && renameat(dir_fd, "node.new", dir_fd, "node") == 0 && fsync(dir_fd) == 0;
-}
-
-/* The name of this state_dir, made when there is none. */
-static bool read_instance(const char *state_dir, char instance_out[static 37])
-{
-	int dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fd = dir_fd >= 0 ? openat(dir_fd, "node", O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
-	bool missing = dir_fd >= 0 && fd < 0 && errno == ENOENT, good = false;
-	char line[64];
-
-	if (missing) {
-		make_uuid(instance_out);
-		good = write_instance(dir_fd, instance_out);
-	} else if (fd >= 0) {
-		ssize_t n = read(fd, line, sizeof line);
-
-		good = n == 37 && line[36] == '\n' && is_uuid(line, 36);
-		if (good)
-			(void)snprintf(instance_out, 37, "%.36s", line);
-		else if (n >= 0)
-			errno = EINVAL;
-	}
-	if (fd >= 0)
-		(void)close(fd); /* only read from */
-	if (dir_fd >= 0)
-		(void)close(dir_fd);
-	return good;
-}
 
 /* ---- versions side by side ---- */
 
@@ -110,7 +47,7 @@ struct verdict node_check_versions(struct node *n, struct db *db, struct arena *
 
 /* What this process was, and what its row says. */
 struct claiming {
-	char instance[37];
+	struct identity seen, now_seen;
 	bool at_start; /* this process was no node before */
 	bool known;    /* the row is ours */
 	bool locked;   /* somebody holds the row */
@@ -119,10 +56,58 @@ struct claiming {
 	uint64_t id_floor, now;
 };
 
+/* Is it the database that this node knows? What a restore from a backup has undone, nodes have seen and delivered. */
+static struct verdict check_generation(struct node *n, struct db *db, struct arena *a, struct claiming *c)
+{
+	const char *advice = "if it was restored from a backup, stop all nodes and run `posthouse store restored`";
+	struct db_rows *q = db_query(db, Q_node_generation);
+	struct str exported, history;
+
+	if (!db_row(db, q))
+		return store_away;
+	c->now_seen = c->seen;
+	c->now_seen.generation = db_u64(q, 0);
+	history = db_keep(a, q, 1);
+	exported = db_keep(a, q, 2);
+	db_end(q);
+	(void)snprintf(c->now_seen.history, sizeof c->now_seen.history, "%.*s", STR_ARG(history));
+	if (exported.n > 0)
+		return perm(554, S("5.3.5"),
+			    arena_printf(a,
+					 "the queue of this database was exported to %.*s: use that, or run `posthouse store "
+					 "restored`, and the mail of before is delivered from here too",
+					 STR_ARG(exported)));
+	if (c->seen.generation == 0)
+		return ok();
+	if (!c->at_start && c->now_seen.generation != c->seen.generation)
+		return temp(451, S("4.3.0"), S("the database was restored from a backup: restart this node"));
+	if (c->now_seen.generation < c->seen.generation)
+		return perm(554, S("5.3.5"), arena_printf(a, "the database is older than what this node has seen: %s", advice));
+	if (c->now_seen.generation == c->seen.generation && strcmp(c->now_seen.history, c->seen.history) != 0)
+		return perm(
+			554, S("5.3.5"),
+			arena_printf(a, "this is another database than before: %s; to make this a new node of it, remove %s/node",
+				     advice, n->host->state_dir));
+	return ok();
+}
+
+/* The row must not be of a time before our last epoch either. */
+static struct verdict check_epoch(struct arena *a, const struct claiming *c)
+{
+	if (!c->known || c->now_seen.generation != c->seen.generation || c->epoch >= c->seen.epoch)
+		return ok();
+	return perm(
+		554, S("5.3.5"),
+		arena_printf(a,
+			     "this node was in epoch %llu, and the database knows %llu: it was restored from a backup, so stop "
+			     "all nodes and run `posthouse store restored`",
+			     (unsigned long long)c->seen.epoch, (unsigned long long)c->epoch));
+}
+
 /* Find our row, or a free number. */
 static struct verdict find_row(struct node *n, struct db *db, struct arena *a, struct claiming *c)
 {
-	struct db_rows *q = db_query(db, Q_node_find, TEXT(str_of(c->instance)));
+	struct db_rows *q = db_query(db, Q_node_find, TEXT(str_of(c->seen.instance)));
 	struct str state = S(""), host = S("");
 
 	c->known = db_row(db, q);
@@ -161,7 +146,7 @@ static bool take_row(struct node *n, struct db *db, struct claiming *c, bool *ta
 
 	(void)gethostname(host, sizeof host - 1); /* only to be shown */
 	*taken_out = db_numbers(db,
-				db_query(db, Q_node_claim, INT(c->number), TEXT(str_of(c->instance)), INT(n->schema),
+				db_query(db, Q_node_claim, INT(c->number), TEXT(str_of(c->seen.instance)), INT(n->schema),
 					 TEXT(str_of(n->config_hash)), TEXT(str_of(host))),
 				&c->epoch, &c->id_floor, &c->now);
 	if (!*taken_out)
@@ -171,6 +156,17 @@ static bool take_row(struct node *n, struct db *db, struct claiming *c, bool *ta
 	if (r.died)
 		r.due_at += n->timing.unknown;
 	return node_give_back(n, db, &r);
+}
+
+/* A full disk is no reason not to work. */
+static void keep(struct node *n, const struct claiming *c)
+{
+	struct identity now = c->now_seen;
+
+	now.epoch = c->epoch;
+	if (!identity_write(n->host->state_dir, &now))
+		node_note(n, LOG_WARNING, "node.unwritten", "%s/node: %s: an older copy of the database would not be noticed",
+			  n->host->state_dir, strerror(errno));
 }
 
 /* The claim is committed, which shows that we live as a beat does. */
@@ -190,6 +186,7 @@ static void become(struct node *n, struct db *db, const struct claiming *c)
 		n->id_floor = c->id_floor;
 	uv_mutex_unlock(&n->lock);
 	n->claim_doubtful = false;
+	keep(n, c);
 	(void)snprintf(name, sizeof name, "posthouse/%u/%llu", (unsigned)c->number, (unsigned long long)c->epoch);
 	(void)db_exists(db, db_query(db, Q_node_rename, TEXT(str_of(name)))); /* the error stays in db */
 	node_note(n, LOG_INFO, "node.claimed", "this is node %u, epoch %llu", (unsigned)c->number, (unsigned long long)c->epoch);
@@ -215,7 +212,11 @@ static struct verdict claim_once(struct node *n, struct db *db, struct arena *a,
 	if (db_begin(db) && db_exists(db, db_query(db, Q_node_lock_timeout, INT(n->timing.lock), INT(true))))
 		v = node_check_versions(n, db, a);
 	if (v.class == OK && db_error(db) == DB_WELL)
+		v = check_generation(n, db, a, c);
+	if (v.class == OK && db_error(db) == DB_WELL)
 		v = find_row(n, db, a, c);
+	if (v.class == OK && db_error(db) == DB_WELL)
+		v = check_epoch(a, c);
 	if (v.class != OK && db_error(db) == DB_WELL) {
 		db_rollback(db);
 		return v;
@@ -233,7 +234,7 @@ struct verdict node_claim(struct node *n, struct db *db, struct arena *a)
 	struct verdict v;
 	bool taken = false;
 
-	if (!read_instance(n->host->state_dir, c.instance))
+	if (!identity_read(n->host->state_dir, &c.seen))
 		return perm(554, S("5.3.5"), arena_printf(a, "%s/node cannot be used: %s", n->host->state_dir, strerror(errno)));
 	for (unsigned i = 0; i < TRIES_MAX; i++) {
 		c.started_at = n->boottime();

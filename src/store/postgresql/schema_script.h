@@ -100,9 +100,11 @@ static const char *const schema_script[] = {
 	"CREATE TABLE account(name text NOT NULL,device text NOT NULL,line text NOT NULL,PRIMARY KEY(name,device))",
 
 	/* Last: a database with this table has all. known_key, login_key: 128 random bits each; of each UUID the digits that are
-	 * not random are left out. accounts: grows by one with each change of the table account; 0: no node has filled it. */
+	 * not random are left out. generation and history: raised, and another, after a restore from a backup (`posthouse store
+	 * restored`). accounts: grows by one with each change of the table account; 0: no node has filled it. */
 	"CREATE TABLE meta(key text PRIMARY KEY,value text NOT NULL)",
 	"INSERT INTO meta VALUES('schema_version','1'),('compatible_from','1'),('generation','1'),('accounts','0')",
+	"INSERT INTO meta SELECT 'history',substr(replace(gen_random_uuid()::text,'-',''),1,12)",
 	"INSERT INTO meta SELECT key,substr(a,1,12)||substr(a,21,4)||substr(b,1,12)||substr(b,21,4) FROM"
 	" (SELECT key,replace(gen_random_uuid()::text,'-','') AS a,replace(gen_random_uuid()::text,'-','') AS b"
 	" FROM (VALUES('known_key'),('login_key')) AS k(key)) AS u",
