@@ -15,6 +15,9 @@
 
 /* src/master/serve.c: runs the relay until it is told to stop. Returns the exit code. */
 int serve(const char *config_path);
+/* src/master/spawn.c: "posthouse-PROGRAM" in the directory of this program (a build directory), or else in libexecdir. */
+#define PROGRAM_PATH_MAX 4096
+const char *program_path(const char *program, char path[PROGRAM_PATH_MAX]);
 
 /* check_tls.c: would submission take these certificates? Prints what is wrong, and warns of certificates that no client can get.
  * The number of faults. */

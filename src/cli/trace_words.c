@@ -182,6 +182,7 @@ static const struct {
 	{ "mail.retried", "to be tried again at once" },
 	{ "mail.removed", "removed" },
 	{ "mail.bounced", "returned to its sender" },
+	{ "mail.renumbered", "imported, under a new id" },
 	{ "mail.discarded", "nobody is told of the failure" },
 	{ "delivery.unknown", "perhaps delivered" },
 };

@@ -108,6 +108,10 @@ void close_listeners(struct master *m);
 void remove_control_socket(struct master *m);
 
 /* ---- spawn.c ---- */
+/* "posthouse-PROGRAM" in the directory of this program (a build directory), or else in libexecdir. */
+#define PROGRAM_PATH_MAX 4096
+const char *program_path(const char *program, char path[PROGRAM_PATH_MAX]);
+
 /* Start the role's program. The descriptors become its channel to master and its standard error. 0, or a negative libuv code. */
 int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit);
 

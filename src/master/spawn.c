@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ROLE_PATH_MAX 4096
 #define ARGUMENTS_MAX 12
 
 /* The program of queue is one for each engine: no program can have both. */
@@ -18,10 +17,9 @@ static const char *program_of(const struct child *c)
 	return database ? "queue-postgresql" : role_name(c->role);
 }
 
-/* In the directory of master's own program (a build directory), or else in libexecdir. */
-static const char *role_path(const char *program, char path[ROLE_PATH_MAX])
+const char *program_path(const char *program, char path[PROGRAM_PATH_MAX])
 {
-	char self[ROLE_PATH_MAX];
+	char self[PROGRAM_PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	char *slash;
 
@@ -29,11 +27,11 @@ static const char *role_path(const char *program, char path[ROLE_PATH_MAX])
 	slash = strrchr(self, '/');
 	if (slash) {
 		*slash = '\0';
-		snprintf(path, ROLE_PATH_MAX, "%.3900s/posthouse-%s", self, program);
+		snprintf(path, PROGRAM_PATH_MAX, "%.3900s/posthouse-%s", self, program);
 		if (access(path, X_OK) == 0)
 			return path;
 	}
-	snprintf(path, ROLE_PATH_MAX, "%s/posthouse-%s", POSTHOUSE_LIBEXECDIR, program);
+	snprintf(path, PROGRAM_PATH_MAX, "%s/posthouse-%s", POSTHOUSE_LIBEXECDIR, program);
 	return path;
 }
 
@@ -76,13 +74,13 @@ int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit)
 {
 	struct master *m = c->master;
 	struct arena a = { 0 };
-	char path[ROLE_PATH_MAX], *kept[ENVIRONMENT_MAX], *arguments[ARGUMENTS_MAX];
+	char path[PROGRAM_PATH_MAX], *kept[ENVIRONMENT_MAX], *arguments[ARGUMENTS_MAX];
 	uv_stdio_container_t stdio[5] = { { .flags = UV_IGNORE },
 					  { .flags = UV_IGNORE },
 					  { .flags = UV_INHERIT_FD, .data.fd = log_fd },
 					  { .flags = UV_INHERIT_FD, .data.fd = channel_fd },
 					  { .flags = UV_INHERIT_FD, .data.fd = m->lock_fd } };
-	uv_process_options_t options = { .file = role_path(program_of(c), path),
+	uv_process_options_t options = { .file = program_path(program_of(c), path),
 					 .args = arguments,
 					 .env = clean_environment(c->failures == 0, kept),
 					 .exit_cb = on_exit,
