@@ -96,7 +96,8 @@ def small_root():
 def looked_at(root):
     """No shell and no other program; nothing that another user than root can change but what is to be written."""
     roles = re.findall(r"^ROLE\([A-Z]+, ([a-z]+), ([0-9]+)", (TOP / "include/posthouse/roles.def").read_text(), flags=re.M)
-    programs = {"posthouse", "posthouse-queue-postgresql", *(f"posthouse-{name}" for name, start in roles if start != "0")}
+    programs = {"posthouse", "posthouse-queue-postgresql", "posthouse-store-postgresql",
+                *(f"posthouse-{name}" for name, start in roles if start != "0")}
     found = {p.name for p in root.rglob("*") if p.is_file() and not p.is_symlink() and p.stat().st_mode & 0o111 and ".so" not in p.name}
     assert found == programs, found ^ programs
     done = subprocess.run([TOP / "tests/lint-built/hardening", root], stdout=subprocess.PIPE, text=True)

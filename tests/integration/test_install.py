@@ -11,7 +11,7 @@ def wanted():
     """The files below the prefix, and which of them are programs."""
     roles = re.findall(r"^ROLE\([A-Z]+, ([a-z]+), ([0-9]+)", (TOP / "include/posthouse/roles.def").read_text(), flags=re.M)
     programs = {"bin/posthouse"} | {f"libexec/posthouse/posthouse-{name}" for name, start in roles if start != "0"}
-    programs.add("libexec/posthouse/posthouse-queue-postgresql")
+    programs |= {f"libexec/posthouse/posthouse-{name}-postgresql" for name in ("queue", "store")}
     files = {f"share/man/man{page.suffix[1:]}/{page.name}" for page in (TOP / "man").iterdir()}
     files |= {f"{DOC}/posthouse.conf", "share/bash-completion/completions/posthouse", "share/zsh/site-functions/_posthouse",
               "share/fish/vendor_completions.d/posthouse.fish", "lib/systemd/system/posthouse.service", "lib/sysusers.d/posthouse.conf",
