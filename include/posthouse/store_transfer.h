@@ -5,12 +5,7 @@
 #ifndef POSTHOUSE_STORE_TRANSFER_H
 #define POSTHOUSE_STORE_TRANSFER_H
 
-#include "posthouse/store.h"
-
-/* A line of the account file without its end. */
-struct store_account {
-	struct str name, device, line;
-};
+#include "posthouse/store_nodes.h"
 
 enum { STORE_MOVED_MAX = 12 };
 

@@ -99,7 +99,7 @@ static int64_t distance(int64_t ms)
 static bool another_agrees(const struct node *n)
 {
 	for (size_t i = 0; i < n->others_n; i++)
-		if (n->others[i].state == NODE_UP && distance(n->others[i].clock_ahead) < CLOCK_DRAIN_MS)
+		if (n->others[i].state == STORE_NODE_UP && distance(n->others[i].clock_ahead) < CLOCK_DRAIN_MS)
 			return true;
 	return false;
 }

@@ -18,11 +18,11 @@ bool base_well(struct side *s)
 	return side_fail(s, "the database: %s", db->error);
 }
 
-static struct db_value values_of_numbers(struct db_array *array, const uint64_t *numbers, size_t n)
+static struct db_value values_of_numbers(struct array *array, const uint64_t *numbers, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		db_array_add(array, 'i', &(struct db_value){ .kind = DB_INT, .u64 = numbers[i] });
-	return db_array_value(array, 'i', n);
+		array_add_number(array, numbers[i]);
+	return array_value(array, 'i');
 }
 
 /* ---- reading ---- */
@@ -82,21 +82,21 @@ static bool read_after(struct side *s, const struct value *after, size_t max, st
 
 static bool read_messages(struct side *s, const uint64_t *ids, size_t n, struct page *p)
 {
-	struct db_array array = { 0 };
+	struct array array = { 0 };
 	struct db_value values[2] = { { .kind = DB_NULL }, values_of_numbers(&array, ids, n) };
 	const char *id = p->table->columns[0].name;
 	bool done =
 		read_rows(s, p, arena_printf(p->arena, "%.*s WHERE t.%s=ANY($1) ORDER BY t.%s", STR_ARG(select_words(p)), id, id),
 			  values, 2);
 
-	free(array.p);
+	array_fini(&array);
 	return done;
 }
 
 static bool read_keys(struct side *s, const struct page *keys, struct page *p)
 {
 	const struct table *t = p->table;
-	struct db_array arrays[2] = { 0 };
+	struct array arrays[2] = { 0 };
 	struct db_value values[3] = { { .kind = DB_NULL } };
 	static const char *const names[] = { ['i'] = "int8", ['t'] = "text", ['b'] = "bytea" };
 	struct str lists = S("");
@@ -106,9 +106,9 @@ static bool read_keys(struct side *s, const struct page *keys, struct page *p)
 		for (size_t i = 0; i < keys->n; i++) {
 			struct db_value v = bound(t->columns[k].type, &page_row(keys, i)[k]);
 
-			db_array_add(&arrays[k], t->columns[k].type, &v);
+			array_add(&arrays[k], t->columns[k].type, &v);
 		}
-		values[k + 1] = db_array_value(&arrays[k], t->columns[k].type, keys->n);
+		values[k + 1] = array_value(&arrays[k], t->columns[k].type);
 		lists = arena_printf(p->arena, "%.*s%s$%zu::%s[]", STR_ARG(lists), k ? "," : "", k + 1,
 				     names[(unsigned char)t->columns[k].type]);
 	}
@@ -118,7 +118,7 @@ static bool read_keys(struct side *s, const struct page *keys, struct page *p)
 				      STR_ARG(side_key(p->arena, t, "u."))),
 			 values, t->keys_n + 1);
 	for (size_t k = 0; k < t->keys_n; k++)
-		free(arrays[k].p);
+		array_fini(&arrays[k]);
 	return done;
 }
 

@@ -84,7 +84,7 @@ static void wake_lanes(struct base *b, const struct page *p)
 	struct lane *lanes = ARENA_ARRAY(a, struct lane, p->n + 1);
 	size_t n = lanes_of(a, p, lanes);
 	static const char types[] = "ittitiii";
-	struct db_array arrays[8] = { 0 };
+	struct array arrays[8] = { 0 };
 	struct db_value v[8];
 
 	for (size_t i = 0; i < n; i++) {
@@ -95,32 +95,32 @@ static void wake_lanes(struct base *b, const struct page *p)
 						 INT(lanes[i].due_at),     INT(lane_shard(made[LANE_DOMAIN].s)) };
 
 		for (size_t k = 0; k < 8; k++)
-			db_array_add(&arrays[k], types[k], &row[k]);
+			array_add(&arrays[k], types[k], &row[k]);
 	}
 	for (size_t k = 0; k < 8; k++)
-		v[k] = db_array_value(&arrays[k], types[k], n);
+		v[k] = array_value(&arrays[k], types[k]);
 	if (n > 0) {
 		db_run(&b->db, Q_lanes_add, v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]);
 		db_run(&b->db, Q_lanes_lock, v[0], INT(n));
 		db_run(&b->db, Q_lanes_lower, v[0], v[6]);
 	}
 	for (size_t k = 0; k < 8; k++)
-		free(arrays[k].p);
+		array_fini(&arrays[k]);
 }
 
 /* ---- rows ---- */
 
 /* Rows in arrays: the columns that are stored, and for recipients due_at and lane behind them. */
 struct arrays {
-	struct db_array at[40];
+	struct array at[40];
 	struct db_value values[41];
 	size_t n;
 	struct str names, types; /* "id,token", "$1::int8[],$2::int8[]" */
 };
 
-static void add_column(struct arrays *x, struct arena *a, const char *name, char type, size_t rows)
+static void add_column(struct arrays *x, struct arena *a, const char *name, char type)
 {
-	x->values[x->n + 1] = db_array_value(&x->at[x->n], type, rows);
+	x->values[x->n + 1] = array_value(&x->at[x->n], type);
 	x->n++;
 	x->names = arena_printf(a, "%.*s%s%s", STR_ARG(x->names), x->n > 1 ? "," : "", name);
 	x->types = arena_printf(a, "%.*s%s$%zu::%s[]", STR_ARG(x->types), x->n > 1 ? "," : "", x->n, type_name(type));
@@ -138,27 +138,25 @@ static void fill(struct arrays *x, struct arena *a, const struct page *p)
 
 		for (size_t k = 0; k < t->stored_n; k++) {
 			v = value_of(t->columns[k].type, &row[k]);
-			db_array_add(&x->at[k], t->columns[k].type, &v);
+			array_add(&x->at[k], t->columns[k].type, &v);
 		}
 		if (!recipients)
 			continue;
-		v = INT(made[DUE_AT].u64);
-		db_array_add(&x->at[t->stored_n], 'i', &v);
-		v = INT(row[RECIPIENT_STATE].u64 == 1 ? lane_of(a, made) : 0);
-		db_array_add(&x->at[t->stored_n + 1], 'i', &v);
+		array_add_number(&x->at[t->stored_n], made[DUE_AT].u64);
+		array_add_number(&x->at[t->stored_n + 1], row[RECIPIENT_STATE].u64 == 1 ? lane_of(a, made) : 0);
 	}
 	for (size_t k = 0; k < t->stored_n; k++)
-		add_column(x, a, t->columns[k].name, t->columns[k].type, p->n);
+		add_column(x, a, t->columns[k].name, t->columns[k].type);
 	if (recipients) {
-		add_column(x, a, "due_at", 'i', p->n);
-		add_column(x, a, "lane", 'i', p->n);
+		add_column(x, a, "due_at", 'i');
+		add_column(x, a, "lane", 'i');
 	}
 }
 
 static void empty(struct arrays *x)
 {
 	for (size_t i = 0; i < x->n; i++)
-		free(x->at[i].p);
+		array_fini(&x->at[i]);
 }
 
 bool base_insert(struct side *s, const struct page *p)

@@ -216,15 +216,15 @@ static void a_wrong_clock_of_the_database_is_only_told(void **state)
 	ROUNDS(2 * TIMEOUT / TICK, a, b);
 	assert_int_equal(told("node.clock"), 2);
 	assert_int_equal(told("node.dead"), 0);
-	assert_int_equal(node_state(&a->node), NODE_UP);
-	assert_int_equal(node_state(&b->node), NODE_UP);
+	assert_int_equal(node_state(&a->node), STORE_NODE_UP);
+	assert_int_equal(node_state(&b->node), STORE_NODE_UP);
 	/* It was its own after all: the other one is corrected. */
 	clock_off_ms = 0;
 	(void)sql(f, "UPDATE node SET id_floor=id_floor-3600000 WHERE number=2");
 	ROUNDS(1, b);
 	clock_off_ms = 3600000;
 	ROUNDS(2, a);
-	assert_int_equal(node_state(&a->node), NODE_DRAINING);
+	assert_int_equal(node_state(&a->node), STORE_NODE_DRAINING);
 }
 
 /* ---- shards ---- */
