@@ -12,6 +12,8 @@
 #define REASON_MAX   500
 #define ROW_OVERHEAD 64 /* of a row in a page, beyond its texts */
 
+static void change_made(struct change *c);
+
 static void on_changed(uv_work_t *work, int status);
 static void on_sessions_ended(void *ctx);
 
@@ -55,7 +57,7 @@ static void on_changed(uv_work_t *work, int status)
 	change_made(work->data);
 }
 
-void change_made(struct change *c)
+static void change_made(struct change *c)
 {
 	static const char *const names[] = { [ACCOUNT_ADD] = "add",
 					     [ACCOUNT_PASSWD] = "passwd",
@@ -106,6 +108,7 @@ void change_accounts(struct login *l, struct channel *ch, const struct msg_accou
 	c = NEW(struct change);
 	c->login = l;
 	c->ch = ch;
+	c->made = change_made;
 	c->state_dir = arena_cstr(&c->arena, l->config->state_dir);
 	c->wanted = *m;
 	c->wanted.name = arena_str(&c->arena, m->name);

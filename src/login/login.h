@@ -30,6 +30,7 @@ struct change {
 	struct msg_account_change wanted; /* its texts are in the arena, */
 	struct verdict verdict;           /* as is that of the worker thread's verdict */
 	uv_work_t work;
+	void (*made)(struct change *c); /* it is made, or refused; see the verdict */
 };
 
 /* The accounts that several nodes share (shared.c). One step is made after the other. */
@@ -148,11 +149,10 @@ void hosts_drop(struct login *l, const struct channel *ch); /* as local_users_dr
 void shared_init(struct login *l);
 void shared_close(struct login *l);
 void shared_version(struct login *l, struct channel *ch, const struct msg_accounts_version *m);
-/* Make the change in the table, then in the file; change_made() gets it back with its verdict. */
+/* Make the change in the table, then in the file; then call `made` of it. */
 void shared_change(struct change *c);
 
 /* ---- admin.c: accounts listed and changed ---- */
-void change_made(struct change *c);
 void change_accounts(struct login *l, struct channel *ch, const struct msg_account_change *m);
 void list_accounts(struct login *l, struct channel *ch, const struct msg_account_page *m);
 void changes_drop(struct login *l,

@@ -114,7 +114,7 @@ static void end_change(struct shared *s, struct verdict v)
 	if (!c)
 		return;
 	c->verdict = verdict_keep(&c->arena, v);
-	change_made(c);
+	c->made(c);
 }
 
 /* The step has failed, and the file is perhaps behind: it is tried again. */

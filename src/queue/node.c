@@ -25,26 +25,6 @@ static enum node_state state_for_clients(struct nodes *n)
 	return n->away_at != 0 && now >= n->away_at + AWAY_MS ? NODE_AWAY : NODE_UP;
 }
 
-uint64_t nodes_away_since(const struct nodes *n)
-{
-	return n->away_at != 0 ? clock_now_ms() - (clock_mono_ms() - n->away_at) : 0;
-}
-
-struct verdict nodes_can_ask(struct queue *q, struct arena *a)
-{
-	struct nodes *n = &q->nodes;
-	struct store_node now;
-
-	if (!n->shared || !q->store || q->closing)
-		return ok();
-	store_node(q->store, &now);
-	if (now.state != STORE_NODE_AWAY)
-		return ok();
-	if (n->away_at == 0)
-		n->away_at = clock_mono_ms();
-	return format_away(a, now.number, nodes_away_since(n));
-}
-
 static void tell_channel(struct channel *ch, const struct nodes *n)
 {
 	const struct msg_node_is m = { .number = n->now.number, .id_floor_ms = n->now.id_floor_ms, .state = n->told_state };
@@ -59,6 +39,13 @@ static void tell_horizon(struct queue *q)
 
 	if (q->dispatch.relay)
 		ipc_send_horizon(q->dispatch.relay, &m, -1);
+}
+
+/* login asks for the accounts when their version is new to it (shared_accounts.c). */
+static void tell_accounts(struct channel *ch, const struct nodes *n)
+{
+	if (ch && n->now.accounts_known)
+		ipc_send_accounts_version(ch, &(struct msg_accounts_version){ .version = n->now.accounts }, -1);
 }
 
 static void tell_all(struct queue *q)
@@ -101,7 +88,8 @@ static void look(struct queue *q)
 		n->told_state = state;
 		tell_all(q);
 	}
-	shared_accounts_look(q, &before);
+	if (!before.accounts_known || before.accounts != n->now.accounts)
+		tell_accounts(role_peer(q->role, ROLE_LOGIN, 0), n);
 	if (q->open && is_time(&n->wake_at, WAKE_MS))
 		scheduler_wake(&q->dispatch);
 	if (q->open && is_time(&n->report_at, REPORT_MS))
@@ -153,7 +141,7 @@ void nodes_peer_up(struct queue *q, struct channel *ch)
 	if (peer == ROLE_RELAY)
 		tell_horizon(q);
 	else if (peer == ROLE_LOGIN)
-		shared_accounts_peer_up(q, ch);
+		tell_accounts(ch, &q->nodes);
 	else if (peer == ROLE_SUBMISSION || peer == ROLE_PICKUP || peer == ROLE_TLSPOLICY)
 		tell_channel(ch, &q->nodes);
 }

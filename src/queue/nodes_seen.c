@@ -37,6 +37,26 @@ void nodes_seen_look(struct queue *q)
 	store_nodes(q->store, on_nodes, q);
 }
 
+uint64_t nodes_away_since(const struct nodes *n)
+{
+	return n->away_at != 0 ? clock_now_ms() - (clock_mono_ms() - n->away_at) : 0;
+}
+
+struct verdict nodes_can_ask(struct queue *q, struct arena *a)
+{
+	struct nodes *n = &q->nodes;
+	struct store_node now;
+
+	if (!n->shared || !q->store || q->closing)
+		return ok();
+	store_node(q->store, &now);
+	if (now.state != STORE_NODE_AWAY)
+		return ok();
+	if (n->away_at == 0)
+		n->away_at = clock_mono_ms();
+	return format_away(a, now.number, nodes_away_since(n));
+}
+
 /* "3 (mx3), 4 (mx4)": the others in this state. */
 static struct str names_of(struct arena *a, const struct nodes_seen *s, enum store_node_state state)
 {

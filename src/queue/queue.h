@@ -38,6 +38,7 @@ void setback_start(struct queue *q);
 
 /* ---- nodes_seen.c: all nodes, as they were lately, for figures ---- */
 
+struct nodes;
 struct nodes_seen {
 	struct arena arena;
 	const struct store_node_row *rows; /* in the arena */
@@ -48,6 +49,13 @@ struct nodes_seen {
 
 void nodes_seen_look(struct queue *q); /* the store can be asked */
 void nodes_stats(struct queue *q);
+
+/* When the outage of the database began, by the clock of this machine; 0: there is none. */
+uint64_t nodes_away_since(const struct nodes *n);
+
+/* Can the store be asked for what only the database knows? If not, why: an administrator does not wait for the end of an
+ * outage. The text is in `a`. */
+struct verdict nodes_can_ask(struct queue *q, struct arena *a);
 
 /* ---- node.c: this process as one of the nodes that share the store; without such a store it does nothing ---- */
 
@@ -67,18 +75,6 @@ void nodes_init(struct queue *q);
 void nodes_start(struct queue *q);  /* the store is being opened */
 void nodes_opened(struct queue *q); /* it is open, and knows the number of the node */
 void nodes_peer_up(struct queue *q, struct channel *ch);
-
-/* When the outage of the database began, by the clock of this machine; 0: there is none. */
-uint64_t nodes_away_since(const struct nodes *n);
-
-/* Can the store be asked for what only the database knows? If not, why: an administrator does not wait for the end of an
- * outage. The text is in `a`. */
-struct verdict nodes_can_ask(struct queue *q, struct arena *a);
-
-/* ---- shared_accounts.c: the accounts that the nodes share, for login ---- */
-
-void shared_accounts_look(struct queue *q, const struct store_node *before); /* q->nodes.now is new */
-void shared_accounts_peer_up(struct queue *q, struct channel *ch);           /* login */
 
 /* ---- admin.c: the questions and orders of the console ---- */
 

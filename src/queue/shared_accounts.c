@@ -18,25 +18,6 @@ struct accounts_job {
 static void on_lines(uv_work_t *work, int status);
 static void on_committed(void *ctx, struct verdict v, uint64_t version);
 
-/* ---- the version ---- */
-
-static void tell_version(struct queue *q, struct channel *ch)
-{
-	if (ch && q->nodes.now.accounts_known)
-		ipc_send_accounts_version(ch, &(struct msg_accounts_version){ .version = q->nodes.now.accounts }, -1);
-}
-
-void shared_accounts_look(struct queue *q, const struct store_node *before)
-{
-	if (!before->accounts_known || before->accounts != q->nodes.now.accounts)
-		tell_version(q, role_peer(q->role, ROLE_LOGIN, 0));
-}
-
-void shared_accounts_peer_up(struct queue *q, struct channel *ch)
-{
-	tell_version(q, ch);
-}
-
 /* ---- reading ---- */
 
 static void on_accounts(void *ctx, struct verdict v, uint64_t version, int fd)

@@ -142,7 +142,7 @@ struct store_stats writer_stats(const struct writer *w);
  * failed. */
 bool transaction_begin(struct writer *w);
 bool transaction_commit(struct writer *w);
-void transaction_count_failure(struct writer *w); /* of several operations together, rolled back; its error stands */
+void transaction_count_failure(struct writer *w);          /* of several operations together, rolled back; its error stands */
 void transaction_expect(struct writer *w, enum rank rank); /* operations of the batch: engine->expect */
 
 /* outage.c: the database is away. Wait until it can be reached again; false: not until that time (monotonic, ms), or the store is

@@ -264,6 +264,7 @@ static void idle(struct engine *e, bool was_idle)
 	if (clock_mono_ms() < p->look_at || db_error(&e->db) != DB_WELL)
 		return;
 	p->look_at = clock_mono_ms() + LOOK_MS;
+	cursors_tidy(&p->cursors);
 	if (begin(e)) {
 		read_counters(e);
 		taken_reconcile(e);

@@ -2,6 +2,8 @@
  * envelopes and texts of all their messages. */
 #include "postgresql.h"
 
+#include "posthouse/clock.h"
+
 #define READ_AT_ONCE 200 /* messages with their texts */
 
 void leases_expect(struct engine *e, struct request *r)
@@ -274,4 +276,22 @@ void run_lease_siblings(struct engine *e, struct request *r)
 		due_page_envelope(&p, &p.at[0], false);
 	r->out.rows = p.at;
 	r->out.n = p.n;
+}
+
+/* ---- takes whose answer was lost ---- */
+
+void taken_reconcile(struct engine *e)
+{
+	struct postgresql *p = postgresql_of(e);
+	struct db_rows *q = db_query(&e->db, Q_taken_of, INT(node_number(&p->node)), INT(node_epoch(&p->node)));
+	uint64_t now = clock_now_ms();
+
+	while (db_row(&e->db, q)) {
+		uint64_t id = db_u64(q, 0), n = db_u64(q, 1);
+
+		if (taken_number(&p->taken, id, n) != 0)
+			continue;
+		db_run(&e->db, Q_take_undo, INT(id), INT(n), INT(db_u64(q, 2)), INT(now));
+		lane_note_due(e, db_u64(q, 3), now);
+	}
 }

@@ -94,22 +94,6 @@ void taken_rollback(struct taken *t)
 	}
 }
 
-void taken_reconcile(struct engine *e)
-{
-	struct postgresql *p = postgresql_of(e);
-	struct db_rows *q = db_query(&e->db, Q_taken_of, INT(node_number(&p->node)), INT(node_epoch(&p->node)));
-	uint64_t now = clock_now_ms();
-
-	while (db_row(&e->db, q)) {
-		uint64_t id = db_u64(q, 0), n = db_u64(q, 1);
-
-		if (find(&p->taken, id, n))
-			continue;
-		db_run(&e->db, Q_take_undo, INT(id), INT(n), INT(db_u64(q, 2)), INT(now));
-		lane_note_due(e, db_u64(q, 3), now);
-	}
-}
-
 /* ---- for the operations ---- */
 
 bool lease_has(struct engine *e, uint64_t id, uint64_t n)

@@ -209,10 +209,12 @@ struct str removing_event(enum removing removing);
 /* Hold a message, also when recipients are in flight; false when it was held before. */
 bool hold_message(struct engine *e, uint64_t id, struct str reason);
 
-/* settle.c */
+/* recipient_state.c */
 void count_state(struct engine *e, unsigned from, unsigned to); /* 0: none */
 bool state_is_final(unsigned state);
 bool recipient_read(struct engine *e, uint64_t id, uint64_t n, struct result *was_out); /* all but `counts` */
+
+/* settle.c */
 void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint64_t at);
 
 /* marked.c: end recipients that were in flight when an administrator removed or returned them, and whose result never came. */

@@ -65,7 +65,7 @@ void watch_look(struct login *l)
 	f->looks++;
 }
 
-void change_made(struct change *c)
+static void change_made(struct change *c)
 {
 	f->made++;
 }
@@ -179,6 +179,7 @@ static void begin_with(uint64_t version, const char *lines)
 static void order(void)
 {
 	f->made = 0;
+	f->change.made = change_made;
 	shared_change(&f->change);
 	run();
 }
