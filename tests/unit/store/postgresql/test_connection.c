@@ -123,7 +123,7 @@ static void a_server_is_chosen(void **state)
 
 	assert_int_equal(f->db.timeline, 1);
 	(void)snprintf(words, sizeof(words),
-		       "host=/nonexistent,%s,%s port=5432,5432,1 user=postgres dbname=test "
+		       "host=/none,%s,%s port=5432,5432,1 user=postgres dbname=test "
 		       "target_session_attrs=read-only",
 		       there, there);
 	db_close(&f->db);
@@ -133,7 +133,7 @@ static void a_server_is_chosen(void **state)
 	assert_false(open_with(f, words, 2));
 	assert_error(f, DB_AWAY, "");
 	assert_non_null(strstr(f->db.error, "it is on timeline 1, and 2 was seen"));
-	assert_non_null(strstr(f->db.error, "/nonexistent"));
+	assert_non_null(strstr(f->db.error, "/none"));
 	(void)snprintf(words, sizeof(words), "host=%s,%s,%s port=5432,5433", there, there, there);
 	assert_false(open_with(f, words, 0));
 	assert_error(f, DB_PRIVATE, "");

@@ -110,7 +110,7 @@ static void two_nodes_make_the_tables_once(void **state)
 		arena_fini(&nodes[i].arena);
 	}
 	assert_int_equal(number(f, "SELECT count(*) FROM shard"), 64);
-	assert_int_equal(number(f, "SELECT count(*) FROM meta"), 6);
+	assert_int_equal(number(f, "SELECT count(*) FROM meta"), 7);
 }
 
 static void the_key_is_random(void **state)
@@ -129,7 +129,7 @@ static void the_key_is_random(void **state)
 	assert_false(schema_meta(&f->db, S("no such key"), &f->arena, &key));
 	assert_int_equal(db_error(&f->db), DB_WELL);
 	make(f); /* opens what is there */
-	assert_int_equal(number(f, "SELECT count(*) FROM meta"), 6);
+	assert_int_equal(number(f, "SELECT count(*) FROM meta"), 7);
 }
 
 static void half_a_schema_is_undone(void **state)
