@@ -292,7 +292,7 @@ static enum engine_error error(const struct engine *e)
 		{ "2201E", ENGINE_AWAY },                                 /* Q_fence: this node is no member */
 		{ "22012", ENGINE_PASSING },                              /* Q_lane_lock: the lane was dropped just now */
 		{ "40001", ENGINE_PASSING }, { "40P01", ENGINE_PASSING }, /* the other one of a deadlock has gone on */
-		{ "55P03", ENGINE_PASSING },                              /* lock_timeout */
+		{ "55P03", ENGINE_AWAY }, /* lock_timeout: a node hangs, or this is a primary whose standby was promoted */
 	};
 
 	switch (db_error(&e->db)) {
