@@ -4,11 +4,14 @@
 
 #include "posthouse/accounts.h"
 #include "posthouse/log.h"
+#include "posthouse/store_database.h"
 #include "posthouse/store_transfer.h"
+#include "posthouse/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -156,12 +159,48 @@ static int restored(struct call *c)
 	return EX_OK;
 }
 
+/* ---- the database itself ---- */
+
+static void print_findings(struct call *c, const struct store_findings *all)
+{
+	static const char *const names[] = {
+		[STORE_FINDING_OK] = "ok", [STORE_FINDING_WARNING] = "warning", [STORE_FINDING_ERROR] = "error"
+	};
+
+	for (size_t i = 0; i < all->n; i++) {
+		const struct store_finding *f = &all->at[i];
+
+		if (c->json)
+			json_print_document("finding", json_pack("{s:s, s:s, s:o}", "id", f->id, "result", names[f->level],
+								 "text", json_text(f->text)));
+		else
+			printf("%-8s %-11s %.*s\n", names[f->level], f->id, STR_ARG(utf8_shown(&c->arena, f->text)));
+	}
+}
+
+static int check(struct call *c)
+{
+	struct store_findings all = { 0 };
+	struct verdict v = store_check(&c->database, &c->arena, &all);
+	bool bad = false;
+
+	for (size_t i = 0; i < all.n; i++)
+		bad = bad || all.at[i].level == STORE_FINDING_ERROR;
+	print_findings(c, &all);
+	if (v.class != OK)
+		return code_of(v);
+	if (c->json)
+		json_end(all.n, false);
+	return bad ? EXIT_FAILURE : EX_OK;
+}
+
 /* ---- the program ---- */
 
 static const struct {
 	const char *name;
 	int (*run)(struct call *c);
 } verbs[] = {
+	{ "check", check },
 	{ "import", import },
 	{ "export", export },
 	{ "restored", restored },

@@ -197,6 +197,77 @@ def refused_to_start(node, why):
     return True
 
 
+def checked(relay, code=0):
+    """Of store check: the result and the text of each finding."""
+    documents = [json.loads(line) for line in store(relay, "check", "--json", code=code).splitlines()]
+    return {d["id"]: (d["result"], d["text"]) for d in documents if d["kind"] == "finding"}
+
+
+def invent_process_numbers(port):
+    """In front of a server, as a pooler is: clients are given another number of their process. Gives its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def copy(source, sink, change):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(change(data))
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve():
+        while True:
+            client, server = listener.accept()[0], socket.create_connection(("127.0.0.1", port))
+            threading.Thread(target=copy, args=(client, server, lambda data: data), daemon=True).start()
+            threading.Thread(target=copy, daemon=True, args=(
+                server, client, lambda data: re.sub(b"K\0\0\0\x0c.{4}", b"K\0\0\0\x0c\0\0\0\1", data, flags=re.DOTALL))).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def test_check():
+    """What is well is said to be, and what would lose mail, keeps nodes out or makes them slow is found; also while no commit ends."""
+    database = Database()
+
+    def configure(statement, name, value):
+        database.sql(f"ALTER SYSTEM {statement}")
+        database.sql("SELECT pg_reload_conf()")
+        wait_for(lambda: database.sql(f"SHOW {name}") == value, f"{name} = {value}")
+
+    node = Relay(1, extra=database.settings(), users=(), start=False)
+    found = checked(node)
+    assert found["schema"][0] == "warning" and found["autovacuum"][0] == "warning" and "node" not in found, found
+    assert {found[id][0] for id in ("server", "pooler", "durability")} == {"ok"} and str(database.port) in found["server"][1], found
+    configure("SET autovacuum_naptime = '15s'", "autovacuum_naptime", "15s")
+    node.start()
+    found = checked(node)
+    assert {result for result, _ in found.values()} == {"ok"} and "up, epoch 1" in found["node"][1] and "dead_rows" in found, found
+    assert store(node, "check").splitlines()[0].startswith("ok       server      PostgreSQL ")
+    node.stop()
+    database.sql("UPDATE node SET state = 'dead'")
+    assert checked(node)["node"][0] == "warning"
+
+    safe = Relay(1, extra=database.settings(durability="standby"), users=(), start=False)
+    assert checked(safe, code=1)["durability"][0] == "error"
+    configure("SET synchronous_standby_names = 'nobody'", "synchronous_standby_names", "nobody")
+    found = checked(safe, code=1)
+    assert found["durability"][0] == "ok" and found["standby"][0] == "error", found
+    configure("RESET synchronous_standby_names", "synchronous_standby_names", "")
+    configure("SET fsync = off", "fsync", "off")
+    assert "fsync" in checked(node, code=1)["durability"][1]
+    configure("RESET fsync", "fsync", "on")
+
+    behind = Relay(1, extra=database.settings("127.0.0.1", "sslmode=disable").replace(f"port={database.port}",
+                   f"port={invent_process_numbers(database.port)}"), users=(), start=False)
+    assert checked(behind, code=1)["pooler"][0] == "error"
+    database.sql("UPDATE meta SET value = '9'; INSERT INTO meta VALUES('exported', '/there')")
+    assert "install a newer version" in checked(node, code=1)["schema"][1]
+    database.sql("UPDATE meta SET value = '1' WHERE key IN ('schema_version', 'compatible_from')")
+    assert "/there" in checked(node, code=1)["exported"][1]
+    database.stop()
+    store(node, "check", code=69)
+    store(Relay(1, start=False), "check", code=78)
+
+
 def test_restored():
     """A node does not start on a database that is older than what it has seen, or on another one, until an administrator says that it is so."""
     database = Database()

@@ -25,21 +25,21 @@ static struct str members(struct db *db, struct arena *a)
 	return list.n > 0 ? list : S("none");
 }
 
-struct verdict node_check_versions(struct node *n, struct db *db, struct arena *a)
+struct verdict node_check_versions(uint64_t known, struct db *db, struct arena *a)
 {
 	uint64_t schema = 0, from = 0;
 
 	if (!db_numbers(db, db_query(db, Q_node_versions), &schema, &from))
 		return store_away;
-	if (from <= n->schema && n->schema <= schema)
+	if (from <= known && known <= schema)
 		return ok();
 	return perm(554, S("5.3.5"),
 		    arena_printf(
 			    a,
 			    "this version of Posthouse knows schema %llu of the database, which has %llu and needs %llu at least:"
 			    " %s; nodes: %.*s",
-			    (unsigned long long)n->schema, (unsigned long long)schema, (unsigned long long)from,
-			    n->schema > schema ? "run `posthouse store migrate`" : "install a newer version here",
+			    (unsigned long long)known, (unsigned long long)schema, (unsigned long long)from,
+			    known > schema ? "run `posthouse store migrate`" : "install a newer version here",
 			    STR_ARG(members(db, a))));
 }
 
@@ -210,7 +210,7 @@ static struct verdict claim_once(struct node *n, struct db *db, struct arena *a,
 
 	*taken_out = c->locked = false;
 	if (db_begin(db) && db_exists(db, db_query(db, Q_node_lock_timeout, INT(n->timing.lock), INT(true))))
-		v = node_check_versions(n, db, a);
+		v = node_check_versions(n->schema, db, a);
 	if (v.class == OK && db_error(db) == DB_WELL)
 		v = check_generation(n, db, a, c);
 	if (v.class == OK && db_error(db) == DB_WELL)

@@ -72,7 +72,7 @@ static struct verdict open_parts(struct postgresql *p, struct arena *a)
 	if (v.class == OK)
 		v = schema_open(&p->e.db, a);
 	if (v.class == OK)
-		v = node_check_versions(&p->node, &p->e.db, a); /* before any other table is looked at */
+		v = node_check_versions(p->node.schema, &p->e.db, a); /* before any other table is looked at */
 	if (v.class == OK && !rate_store_open(&p->e, a))
 		v = temp(451, S("4.3.0"), S("the database has no key of known addresses"));
 	if (v.class == OK && !results_store(&p->e)) /* before join(), which gives back what has no result */

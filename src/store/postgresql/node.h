@@ -101,8 +101,9 @@ struct node {
 void node_init(struct node *n, struct engine_host *host);
 void node_fini(struct node *n);
 
-/* PERM: the tables are those of a version that does not fit this program's; the text, in `a`, says which nodes have which. */
-struct verdict node_check_versions(struct node *n, struct db *db, struct arena *a);
+/* PERM: the tables are of a version that does not fit a program which knows this one; the text, in `a`, says which nodes have
+ * which. */
+struct verdict node_check_versions(uint64_t known, struct db *db, struct arena *a);
 
 /* Become a member, on the writer's connection, outside of a transaction: at the start, and again when the epoch was lost. The
  * number is the one that this state_dir had before, else the lowest that is free. What the epoch before had taken is given back:

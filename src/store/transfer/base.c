@@ -3,6 +3,8 @@
 
 #include "array.h"
 #include "engine.h"
+#include "node.h"
+#include "visitor.h"
 
 #include "posthouse/clock.h"
 
@@ -239,18 +241,15 @@ static const struct side_ops ops = {
 
 static struct verdict open_parts(struct base *b, const struct store_database *d, struct arena *a)
 {
-	struct db_target target = { .connection = arena_cstr(a, d->connection),
-				    .password = d->password,
-				    .application_name = "posthouse store" };
+	struct verdict v = visitor_open(&b->db, d, a);
 	char why[300] = "";
 
-	if (!db_open(&b->db, &target))
-		return db_error(&b->db) == DB_AWAY ? temp(451, S("4.3.0"), arena_printf(a, "the database: %s", b->db.error))
-						   : perm(554, S("5.3.5"), arena_printf(a, "the database: %s", b->db.error));
-	(void)schema_session(&b->db); /* the error stays in db */
+	if (v.class != OK)
+		return v;
 	if (!db_check_durability(&b->db, d->standby, why, sizeof why))
 		return perm(554, S("5.3.5"), arena_printf(a, "the database would lose mail: %s", why));
-	return schema_open(&b->db, a);
+	v = schema_open(&b->db, a);
+	return v.class == OK ? node_check_versions(NODE_SCHEMA, &b->db, a) : v;
 }
 
 struct side *base_open(const struct store_database *d, struct arena *a, struct verdict *why_out)
