@@ -19,4 +19,13 @@ struct store_findings {
  * there can be findings too. */
 struct verdict store_check(const struct store_database *d, struct arena *a, struct store_findings *out);
 
+/* Versions of the tables. */
+struct store_migration {
+	uint64_t from; /* 0: there were no tables */
+	uint64_t to;   /* the same: nothing was to be done */
+};
+/* Make the tables, or bring them to the version that this program knows. TEMP: nothing is changed, or it is not known: the
+ * database is away, or nodes run that do not know the new version; PERM: the tables are newer than this program. */
+struct verdict store_migrate(const struct store_database *d, struct arena *a, struct store_migration *out);
+
 #endif

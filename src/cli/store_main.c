@@ -194,16 +194,32 @@ static int check(struct call *c)
 	return bad ? EXIT_FAILURE : EX_OK;
 }
 
+static int migrate(struct call *c)
+{
+	struct store_migration m = { 0 };
+	struct verdict v = store_migrate(&c->database, &c->arena, &m);
+	unsigned long long from = m.from, to = m.to;
+
+	if (v.class != OK)
+		return code_of(v);
+	if (c->json)
+		json_print_document("migrated", json_pack("{s:I, s:I}", "from", (json_int_t)from, "to", (json_int_t)to));
+	else if (from == 0)
+		printf("the tables are made, version %llu\n", to);
+	else if (from == to)
+		printf("nothing is to be done: the tables have version %llu\n", to);
+	else
+		printf("the tables had version %llu, and have %llu\n", from, to);
+	return EX_OK;
+}
+
 /* ---- the program ---- */
 
 static const struct {
 	const char *name;
 	int (*run)(struct call *c);
 } verbs[] = {
-	{ "check", check },
-	{ "import", import },
-	{ "export", export },
-	{ "restored", restored },
+	{ "check", check }, { "migrate", migrate }, { "import", import }, { "export", export }, { "restored", restored },
 };
 
 static struct config *load(const char *path)

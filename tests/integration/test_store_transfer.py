@@ -238,6 +238,9 @@ def test_check():
     assert found["schema"][0] == "warning" and found["autovacuum"][0] == "warning" and "node" not in found, found
     assert {found[id][0] for id in ("server", "pooler", "durability")} == {"ok"} and str(database.port) in found["server"][1], found
     configure("SET autovacuum_naptime = '15s'", "autovacuum_naptime", "15s")
+    assert [json.loads(store(node, "migrate", "--json")) for _ in range(2)] == [{"kind": "migrated", "from": before, "to": 1} for before in (0, 1)]
+    assert "nothing is to be done" in store(node, "migrate")
+    assert {result for result, _ in checked(node).values()} == {"ok"}
     node.start()
     found = checked(node)
     assert {result for result, _ in found.values()} == {"ok"} and "up, epoch 1" in found["node"][1] and "dead_rows" in found, found
@@ -261,6 +264,7 @@ def test_check():
     assert checked(behind, code=1)["pooler"][0] == "error"
     database.sql("UPDATE meta SET value = '9'; INSERT INTO meta VALUES('exported', '/there')")
     assert "install a newer version" in checked(node, code=1)["schema"][1]
+    store(node, "migrate", code=78)
     database.sql("UPDATE meta SET value = '1' WHERE key IN ('schema_version', 'compatible_from')")
     assert "/there" in checked(node, code=1)["exported"][1]
     database.stop()

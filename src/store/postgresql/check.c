@@ -137,7 +137,8 @@ static bool check_schema(struct check *c)
 	struct verdict v;
 
 	if (!db_exists(&c->db, db_query(&c->db, Q_schema_exists))) {
-		say(c, STORE_FINDING_WARNING, "schema", S("there are no tables: the first node that starts makes them"));
+		say(c, STORE_FINDING_WARNING, "schema",
+		    S("there are no tables: `posthouse store migrate`, or the first node, makes them"));
 		return false;
 	}
 	v = node_check_versions(NODE_SCHEMA, &c->db, c->arena);

@@ -209,7 +209,8 @@ static struct verdict claim_once(struct node *n, struct db *db, struct arena *a,
 	struct verdict v = ok();
 
 	*taken_out = c->locked = false;
-	if (db_begin(db) && db_exists(db, db_query(db, Q_node_lock_timeout, INT(n->timing.lock), INT(true))))
+	if (db_begin(db) && db_exists(db, db_query(db, Q_node_lock_timeout, INT(n->timing.lock), INT(true))) &&
+	    db_run(db, Q_node_hold_versions))
 		v = node_check_versions(n->schema, db, a);
 	if (v.class == OK && db_error(db) == DB_WELL)
 		v = check_generation(n, db, a, c);

@@ -44,7 +44,7 @@ bool schema_meta(struct db *db, struct str key, struct arena *a, struct str *val
 	return true;
 }
 
-static bool lock_schema(struct db *db)
+bool schema_lock(struct db *db)
 {
 	return db_run(db, Q_schema_lock, INT(SCHEMA_LOCK));
 }
@@ -61,7 +61,7 @@ static bool finish(struct db *db, bool done)
 /* Make all tables, unless another node has done so since we looked. */
 static bool create(struct db *db)
 {
-	bool done = db_begin(db) && lock_schema(db);
+	bool done = db_begin(db) && schema_lock(db);
 
 	if (done && db_exists(db, db_query(db, Q_schema_exists)))
 		return finish(db, true);
@@ -177,7 +177,7 @@ static bool add_partitions(struct db *db, uint64_t day)
 {
 	size_t missing[sizeof partitioned / sizeof *partitioned], n;
 	struct arena a = { 0 };
-	bool done = lock_schema(db);
+	bool done = schema_lock(db);
 
 	n = done ? read_missing(db, day, missing) : 0;
 	for (size_t i = 0; i < n; i++)

@@ -20,6 +20,9 @@ bool schema_session(struct db *db);
  * node_check_versions(). The verdict's text lives in `a`. Outside a transaction. */
 struct verdict schema_open(struct db *db, struct arena *a);
 
+/* Whoever changes tables does so alone, until the end of the transaction. */
+bool schema_lock(struct db *db);
+
 /* A value of the table meta; false when there is none, or after an error. */
 bool schema_meta(struct db *db, struct str key, struct arena *a, struct str *value_out);
 

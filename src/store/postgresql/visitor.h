@@ -9,6 +9,14 @@
 /* Connect as a node does. TEMP: the database is away; PERM: only the administrator can help. `db` is to be closed also then. */
 struct verdict visitor_open(struct db *db, const struct store_database *d, struct arena *a);
 
+/* Has every node stopped? `drained`: one that is drained can run. A node that was killed is waited for: until its beat has not
+ * moved for node_timeout. TEMP: no. Outside a transaction. */
+struct verdict visitor_stopped(struct db *db, const struct store_database *d, bool drained, struct arena *a);
+
+/* Within a transaction: every node is out of its epoch, and what it still has is not stored. A node that claims from now on waits
+ * for the end of the transaction, and then sees what it has changed in meta. False after an error. */
+bool visitor_end_epochs(struct db *db);
+
 /* The error of `db` as a verdict; OK when there is none. */
 struct verdict visitor_verdict(const struct db *db, struct arena *a);
 

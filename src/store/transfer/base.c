@@ -4,7 +4,6 @@
 #include "array.h"
 #include "engine.h"
 #include "node.h"
-#include "visitor.h"
 
 #include "posthouse/clock.h"
 

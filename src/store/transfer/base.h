@@ -4,6 +4,7 @@
 
 #include "schema.h"
 #include "side.h"
+#include "visitor.h"
 
 #include "posthouse/list.h"
 #include "posthouse/store.h"

@@ -65,7 +65,7 @@ static struct verdict verdict_of(struct store_transfer *t, const struct side *s)
 
 static struct verdict export_from(struct store_transfer *t, struct side *from)
 {
-	struct verdict v = cluster_stopped(from, t->database, true, t->arena);
+	struct verdict v = visitor_stopped(&base_of(from)->db, t->database, true, t->arena);
 	struct copy c = { .t = t, .from = from };
 	char why[400];
 

@@ -1,0 +1,23 @@
+/* migrate.c - `posthouse store migrate`: the versions of the tables that there are. */
+#include "node.h"
+#include "steps.h"
+#include "visitor.h"
+
+#include <assert.h>
+
+/* The step of a later version goes below, and NODE_SCHEMA grows with it. */
+static const struct schema_step steps[] = {
+	{ .additive = true }, /* version 1: schema_script.h */
+};
+static_assert(sizeof steps / sizeof steps[0] == NODE_SCHEMA, "each version has a step");
+
+struct verdict store_migrate(const struct store_database *d, struct arena *a, struct store_migration *out)
+{
+	struct db db = { 0 };
+	struct verdict v = visitor_open(&db, d, a);
+
+	if (v.class == OK)
+		v = steps_run(&db, d, steps, NODE_SCHEMA, a, out);
+	db_close(&db);
+	return v;
+}

@@ -1,0 +1,156 @@
+/* test_steps.c - later versions of the tables, by steps that are made up. */
+#include "../../../support/unit.h"
+
+#include "cluster.h"
+#include "schema.h"
+#include "steps.h"
+
+#include <stdlib.h>
+
+struct fixture {
+	struct db db, other; /* a program that migrates, and a node */
+	struct arena arena;
+	const char *connection;
+};
+
+static void open_db(struct fixture *f, struct db *db)
+{
+	if (!db_open(db, &(struct db_target){ .connection = f->connection, .application_name = "posthouse/1/1" }) ||
+	    !schema_session(db))
+		fail_msg("%s", db->error);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = NEW(struct fixture);
+
+	f->connection = cluster_database("test");
+	open_db(f, &f->db);
+	open_db(f, &f->other);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	db_close(&f->db);
+	db_close(&f->other);
+	arena_fini(&f->arena);
+	free(f);
+	return 0;
+}
+
+static void make(struct fixture *f)
+{
+	struct verdict v = schema_open(&f->db, &f->arena);
+
+	if (v.class != OK)
+		fail_msg("%.*s", STR_ARG(v.text));
+}
+
+static const char *value(struct fixture *f, const char *sql)
+{
+	return cluster_sql(f->connection, sql);
+}
+
+/* As a program that knows `n` versions migrates. */
+static struct verdict migrate(struct fixture *f, size_t n, struct store_migration *m)
+{
+	static const struct schema_step made_up[] = {
+		{ .additive = true },
+		{ "ALTER TABLE ban ADD COLUMN by text NOT NULL DEFAULT '';CREATE INDEX ban_by ON ban(by)", .additive = true },
+		{ "ALTER TABLE ban DROP COLUMN reason", .additive = false },
+		{ "CREATE TABLE third(x int8);CREATE TABLE third(x int8)", .additive = true },
+	};
+	const struct store_database d = { .node_timeout_ms = 0 };
+	struct verdict v = steps_run(&f->db, &d, made_up, n, &f->arena, m);
+
+	db_forget_error(&f->db);
+	return v;
+}
+
+static const char *versions(struct fixture *f)
+{
+	return value(f, "SELECT string_agg(value,',' ORDER BY key) FROM meta WHERE key IN ('schema_version','compatible_from')");
+}
+
+static void an_additive_step_leaves_nodes_at_work(void **state)
+{
+	struct fixture *f = *state;
+	struct store_migration m;
+
+	assert_int_equal(migrate(f, 1, &m).class, OK); /* makes the tables */
+	assert_true(m.from == 0 && m.to == 1);
+	assert_string_equal(versions(f), "1,1");
+	(void)value(f, "INSERT INTO node VALUES(1,'a',4,1,'up',1,'',0,'alpha',0)"); /* gives no value */
+	assert_int_equal(migrate(f, 1, &m).class, OK);
+	assert_true(m.from == 1 && m.to == 1);
+	assert_int_equal(migrate(f, 2, &m).class, OK);
+	assert_true(m.from == 1 && m.to == 2);
+	assert_string_equal(versions(f), "1,2");
+	assert_string_equal(value(f, "SELECT state||epoch FROM node"), "up4");
+	assert_string_equal(value(f, "SELECT 1 FROM pg_class WHERE relname='ban_by'"), "1");
+	assert_int_equal(migrate(f, 1, &m).class, PERM); /* the older program */
+	assert_string_equal(versions(f), "1,2");
+}
+
+static void any_other_step_ends_all_epochs(void **state)
+{
+	struct fixture *f = *state;
+	struct store_migration m;
+
+	make(f);
+	(void)value(f, "INSERT INTO node VALUES(1,'a',4,1,'up',1,'',0,'alpha',0),(2,'b',7,1,'drained',1,'',0,'beta',0)");
+	assert_int_equal(migrate(f, 3, &m).class, TEMP); /* a node runs: the connections of the fixture have such a name */
+	assert_string_equal(versions(f), "1,1");
+	(void)value(f, "UPDATE node SET state='drained'");
+	assert_int_equal(migrate(f, 3, &m).class, OK);
+	assert_true(m.from == 1 && m.to == 3);
+	assert_string_equal(versions(f), "3,3");
+	assert_string_equal(value(f, "SELECT string_agg(state||epoch,',' ORDER BY number) FROM node"), "dead5,dead8");
+}
+
+static void a_step_that_fails_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct store_migration m;
+
+	make(f);
+	(void)value(f, "INSERT INTO node VALUES(1,'a',4,1,'drained',1,'',0,'alpha',0)");
+	assert_int_equal(migrate(f, 4, &m).class, TEMP);
+	assert_string_equal(versions(f), "1,1");
+	assert_string_equal(value(f, "SELECT state||epoch FROM node"), "drained4");
+}
+
+/* A claim that has read the version holds it until its end. */
+static void a_claim_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	struct store_migration m;
+
+	make(f);
+	assert_true(db_begin(&f->other) && db_exists(&f->other, db_query(&f->other, Q_node_hold_versions)));
+	assert_true(db_script(&f->db, "SET lock_timeout='100ms'"));
+	assert_int_equal(migrate(f, 3, &m).class, TEMP);
+	assert_true(db_run(&f->other, Q_node_claim, INT(1), TEXT(S("a")), INT(1), TEXT(S("")), TEXT(S("alpha"))));
+	assert_true(db_commit(&f->other));
+	assert_int_equal(migrate(f, 3, &m).class, TEMP); /* now there is a node */
+	assert_string_equal(versions(f), "1,1");
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(an_additive_step_leaves_nodes_at_work),
+		CASE(any_other_step_ends_all_epochs),
+		CASE(a_step_that_fails_changes_nothing),
+		CASE(a_claim_is_waited_for),
+	};
+
+	if (!cluster_start())
+		return 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
