@@ -56,7 +56,7 @@ bool outage_wait(struct writer *w, uint64_t until_ms)
  * what intake reads before it. A result is tried again later, an administrator can repeat. */
 uint64_t outage_patience(const struct writer *w, const struct op *op)
 {
-	bool waits = op->kind->rank == RANK_ACCEPT || op->request.patient;
+	bool waits = op->request.kind == REQUEST_ACCEPT || op->request.patient;
 
 	return waits ? op->issued_at_ms + w->host.database->patience_ms : 0;
 }

@@ -91,7 +91,7 @@ def test_without_the_database():
     one.add_user(CAROL, "first")
     in_step(bed)
     bed.database.stop()
-    one.wait_log("event=store.away")
+    wait_for(lambda: "the database cannot be reached" in one.command("node", "list", check=False).stderr, "the outage")
     assert code(one, CAROL, "first") == 235
     refused = one.command("user", "passwd", CAROL, input="second\n", check=False)
     assert refused.returncode == 75 and "the database cannot be reached" in refused.stderr, refused

@@ -274,7 +274,8 @@ static bool run_of_message(struct db *db, struct postgresql *p, uint64_t id)
 bool gather_collect(struct db *db, enum statement statement, const struct db_value *values, size_t n)
 {
 	struct postgresql *p = postgresql_of(CONTAINER_OF(db, struct engine, db));
-	const struct db_value *v = n > 0 ? values + 1 : NULL; /* values[0] is the macro's placeholder */
+	static const struct db_value none;
+	const struct db_value *v = n > 0 ? values + 1 : &none; /* values[0] is the macro's placeholder */
 	enum gather_table table = roles[statement].table;
 	struct gather *g = &p->gather;
 

@@ -11,8 +11,7 @@ enum { RECIPIENT_STATE = 5, DUE_AT = 0, LANE_DOMAIN, LANE_LOGIN, LANE_PRIORITY, 
 
 /* What follows from the rows u that are inserted, in the same statement. */
 static const char *const follows[TABLE_COUNT] = {
-	[TABLE_message] = ",o AS (INSERT INTO open_message(id,login,warn_at,place) SELECT id,login,warn_at,place FROM u"
-			  " WHERE finished_at IS NULL)",
+	[TABLE_message] = ",o AS (INSERT INTO open_message SELECT id,login,warn_at,place FROM u WHERE finished_at IS NULL)",
 	[TABLE_account] = ",v AS (UPDATE meta SET value=(value::int8+1)::text WHERE key='accounts')",
 	[TABLE_recipient] =
 		",d AS (INSERT INTO due(message,n,lane,tried,due_at,take_no) SELECT message,n,lane,attempts>0,due_at,0 FROM u"
