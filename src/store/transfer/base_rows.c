@@ -10,14 +10,15 @@
 enum { RECIPIENT_STATE = 5, DUE_AT = 0, LANE_DOMAIN, LANE_LOGIN, LANE_PRIORITY, LANE_VIA, LANE_WISH };
 
 /* What follows from the rows u that are inserted, in the same statement. */
+static const char of_recipients[] =
+	",d AS (INSERT INTO due(message,n,lane,tried,due_at,take_no) SELECT message,n,lane,attempts>0,due_at,0 FROM u"
+	" WHERE state=1),m AS (INSERT INTO marked(message,n) SELECT message,n FROM u WHERE removing>0),"
+	"f AS (INSERT INTO report_due(kind,message,n) SELECT 1,message,n FROM u WHERE state=4"
+	" UNION ALL SELECT 3,message,n FROM u WHERE (reported&8)=8)";
 static const char *const follows[TABLE_COUNT] = {
 	[TABLE_message] = ",o AS (INSERT INTO open_message SELECT id,login,warn_at,place FROM u WHERE finished_at IS NULL)",
 	[TABLE_account] = ",v AS (UPDATE meta SET value=(value::int8+1)::text WHERE key='accounts')",
-	[TABLE_recipient] =
-		",d AS (INSERT INTO due(message,n,lane,tried,due_at,take_no) SELECT message,n,lane,attempts>0,due_at,0 FROM u"
-		" WHERE state=1),m AS (INSERT INTO marked(message,n) SELECT message,n FROM u WHERE removing>0),"
-		"f AS (INSERT INTO report_due(kind,message,n) SELECT 1,message,n FROM u WHERE state=4"
-		" UNION ALL SELECT 3,message,n FROM u WHERE (reported&8)=8)",
+	[TABLE_recipient] = of_recipients,
 };
 
 static const char *type_name(char type)
