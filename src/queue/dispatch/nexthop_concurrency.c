@@ -2,7 +2,7 @@
 #include "dispatch/dispatch.h"
 
 #define AHEAD_US      100000 /* deliveries are sent ahead of connections for this time of work … */
-#define AHEAD_MAX     8      /* … but at most this number, or one for each connection … */
+#define AHEAD_MAX     64 /* … but at most this number, or one for each connection … */
 #define AHEAD_UNKNOWN 2      /* … or this number, as long as the pace is not known */
 #define PACE_MAX_US   10000000
 #define FEW           4 /* deliveries at once of a domain that is not known to work */
@@ -22,13 +22,19 @@ static size_t width(const struct nexthop *hop)
 	return hop->granted > 0 ? least(hop->granted, hop->connections) : hop->connections;
 }
 
+/* However fast the next hop is. */
+static size_t ahead_most(const struct nexthop *hop)
+{
+	return AHEAD_MAX > hop->connections ? AHEAD_MAX : hop->connections;
+}
+
 /* Deliveries that are sent or leased beyond the connections hide the time between a result and the next delivery. They are few
  * where the next hop is slow: then new mail waits for its turn among the lanes, not behind everything that was fetched before. */
 static size_t ahead(const struct nexthop *hop)
 {
 	size_t work = hop->pace_us > 0 ? (size_t)(AHEAD_US / hop->pace_us) : AHEAD_UNKNOWN;
 
-	return least(work, AHEAD_MAX > hop->connections ? AHEAD_MAX : hop->connections);
+	return least(work, ahead_most(hop));
 }
 
 /* Deliveries that relay has, so that it has the next one for a connection at hand. */
@@ -114,9 +120,10 @@ size_t nexthop_recipients(const struct nexthop *hop, uint64_t now)
 
 bool nexthop_takes(const struct nexthop *hop)
 {
-	/* What a lane has given is counted before the first of it is sent. */
+	/* What a lane has given is counted before the first of it is sent. What there was room for when the store was asked finds
+	 * a place, however slow the next hop has become meanwhile. */
 	if (hop->status == NEXTHOP_UP)
-		return hop->parked_n < nexthop_slots(hop) + 4 * (1 + prefetch(hop));
+		return hop->parked_n < nexthop_slots(hop) + 4 * (1 + ahead_most(hop));
 	return hop->status == NEXTHOP_PROBING && hop->in_flight + hop->parked_n == 0;
 }
 

@@ -230,6 +230,29 @@ static void test_wide_window(void **state)
 	UNTIL(h, h->settled_n == 40);
 }
 
+/* What the store was asked for finds a place also when the next hop becomes slow before the store answers. */
+static void test_slower(void **state)
+{
+	struct harness *h = *state;
+	struct nexthop *hop = CONTAINER_OF(list_first(&h->q->dispatch.nexthops.upstreams), struct nexthop, in_class);
+
+	disconnect(h, &h->relay);
+	for (uint64_t id = 1; id <= 60; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+	hop->pace_us = 100;
+	store_hold(REQUEST_LEASE);
+	connect_relay(h);
+	UNTIL(h, hop->expected >= 60);
+	hop->pace_us = 10000000;
+	store_go_on();
+	UNTIL(h, h->q->dispatch.leases.count == 60); /* the clock does not go on here */
+	for (size_t i = 0; i < 60; i++) {
+		UNTIL(h, h->deliveries_n > i);
+		answer(h, &h->deliveries[i], ok_text(250, S(""), S("Ok")));
+	}
+	UNTIL(h, h->settled_n == 60);
+}
+
 static void test_no_route(void **state)
 {
 	struct harness *h = *state;
@@ -256,6 +279,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_splitting, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_window, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_wide_window, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_slower, harness_setup, harness_teardown),
 		cmocka_unit_test_setup_teardown(test_no_route, harness_setup, harness_teardown),
 	};
 
