@@ -2,6 +2,7 @@
 #include "internal.h"
 #include "posthouse/clock.h"
 #include "posthouse/crash.h"
+#include "posthouse/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,27 +45,13 @@ static int take_lock(int directory)
 	return fd;
 }
 
-bool account_write_all(int fd, struct str text)
-{
-	while (text.n) {
-		ssize_t n = write(fd, text.p, text.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		text = str_from(text, (size_t)n);
-	}
-	return true;
-}
-
 static bool write_accounts(int fd, bool is_copy, const struct content *c)
 {
 	struct arena lines = { 0 };
-	bool written = account_write_all(fd, is_copy ? account_copy_heading : S(heading));
+	bool written = file_write(fd, is_copy ? account_copy_heading : S(heading));
 
 	for (size_t i = 0; written && i < c->n; i++) {
-		written = account_write_all(fd, account_format_line(&lines, &c->at[i]));
+		written = file_write(fd, account_format_line(&lines, &c->at[i]));
 		arena_reset(&lines);
 	}
 	arena_fini(&lines);

@@ -65,7 +65,6 @@ struct accounts {
 };
 
 /* ---- change.c ---- */
-bool account_write_all(int fd, struct str text); /* false: errno says why */
 
 /* Is this change of `new` well-formed? / What the file would be after it, in the arena; sets times and lock of `new`. */
 struct verdict account_change_check(enum account_operation operation, const struct account *new);

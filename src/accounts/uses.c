@@ -5,6 +5,7 @@
 
 #include "posthouse/buf.h"
 #include "posthouse/directory.h"
+#include "posthouse/file.h"
 #include "posthouse/hashtable.h"
 #include "posthouse/units.h"
 
@@ -156,7 +157,7 @@ bool account_uses_write(struct account_uses *u, const struct accounts *accounts)
 	bool good;
 
 	buf_init(&text, FILE_MAX_BYTES);
-	good = fd >= 0 && account_write_all(fd, all_lines(u, accounts, &text));
+	good = fd >= 0 && file_write(fd, all_lines(u, accounts, &text));
 	why = errno;
 	if (fd >= 0)
 		close(fd);

@@ -2,6 +2,7 @@
 #include "dkim.h"
 
 #include "posthouse/crash.h"
+#include "posthouse/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,20 +47,6 @@ void dkim_file_format(struct buf *out, const struct cfg_sign *keys, size_t n, st
 		buf_add(out, S(" }"));
 	}
 	buf_add(out, S("\n);\n"));
-}
-
-static bool write_whole(int fd, struct str text)
-{
-	while (text.n > 0) {
-		ssize_t n = write(fd, text.p, text.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		text = str_from(text, (size_t)n);
-	}
-	return fsync(fd) == 0;
 }
 
 /* A rename is on the disk when its directory is. */
@@ -110,7 +97,7 @@ const char *file_replace(const char *path, struct str text, mode_t mode)
 		why = "cannot be made";
 	else if (!keep_owner(fd, path))
 		why = "cannot get the owner of the old file";
-	else if (!write_whole(fd, text))
+	else if (!file_write(fd, text) || fsync(fd) != 0)
 		why = "cannot be written";
 	error = errno;
 	if (fd >= 0)

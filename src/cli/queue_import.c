@@ -2,6 +2,7 @@
 #include "queue.h"
 
 #include "posthouse/export_form.h"
+#include "posthouse/file.h"
 #include "posthouse/id.h"
 #include "posthouse/log.h"
 
@@ -51,15 +52,10 @@ static struct verdict give(struct importing *im, struct str message)
 	union ipc_message *answer = NULL;
 	const char *why = "";
 
-	while (fd >= 0 && message.n > 0) {
-		ssize_t n = write(fd, message.p, message.n);
-
-		if (n <= 0)
-			die(EX_OSERR, "no memory for a message: %s", strerror(errno));
-		message = str_from(message, (size_t)n);
-	}
 	if (fd < 0)
 		die(EX_OSERR, "no file in memory: %s", strerror(errno));
+	if (!file_write(fd, message))
+		die(EX_OSERR, "no memory for a message: %s", strerror(errno));
 	if (!control_call_with(im->session->control, MSG_queue_import, &(struct msg_queue_import){ 0 }, fd, MSG_queue_imported,
 			       &im->session->arena, &answer, &why))
 		die(EX_UNAVAILABLE, "%s", why);

@@ -3,6 +3,7 @@
 #include "send.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/file.h"
 #include "posthouse/log.h"
 #include "posthouse/mail.h"
 
@@ -30,14 +31,8 @@ struct reading {
 
 static void write_all(int fd, struct str s)
 {
-	while (s.n > 0) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno != EINTR)
-			die(EX_IOERR, "the message cannot be kept while it is read (%s): it was not sent", strerror(errno));
-		if (n > 0)
-			s = str_from(s, (size_t)n);
-	}
+	if (!file_write(fd, s))
+		die(EX_IOERR, "the message cannot be kept while it is read (%s): it was not sent", strerror(errno));
 }
 
 /* A file without a name, or -1. */

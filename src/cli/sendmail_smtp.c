@@ -1,6 +1,7 @@
 /* sendmail_smtp.c - `sendmail -bs`: a program speaks SMTP with the relay through standard input and output, as its user. */
 #include "sendmail.h"
 
+#include "posthouse/file.h"
 #include "posthouse/local.h"
 #include "posthouse/log.h"
 
@@ -17,18 +18,10 @@ static bool pass_on(int from, int to)
 {
 	char bytes[65536];
 	ssize_t n = read(from, bytes, sizeof bytes);
-	struct str rest = str_make(bytes, n > 0 ? (size_t)n : 0);
 
 	if (n < 0 && errno == EINTR)
 		return true;
-	while (rest.n > 0) {
-		ssize_t written = write(to, rest.p, rest.n);
-
-		if (written < 0 && errno != EINTR)
-			return false;
-		rest = str_from(rest, written > 0 ? (size_t)written : 0);
-	}
-	return n > 0;
+	return n > 0 && file_write(to, str_make(bytes, (size_t)n));
 }
 
 /* Until the relay has ended the connection. The program can be the first to end: answers to what it has said still come. */

@@ -4,6 +4,7 @@
 #include "posthouse/base64.h"
 #include "posthouse/clock.h"
 #include "posthouse/directory.h"
+#include "posthouse/file.h"
 #include "posthouse/units.h"
 
 #include <stdio.h>
@@ -114,7 +115,7 @@ void cache_close(struct cache *c)
 	size_t n = text ? strlen(text) : 0;
 	int fd = text && n < BYTES_MAX ? directory_open_file_as(c->path, c->uid, c->gid) : -1;
 
-	if (fd >= 0 && ftruncate(fd, 0) == 0 && write(fd, text, n) != (ssize_t)n)
+	if (fd >= 0 && ftruncate(fd, 0) == 0 && !file_write(fd, str_make(text, n)))
 		(void)!ftruncate(fd, 0);
 	if (fd >= 0)
 		close(fd);

@@ -1,4 +1,5 @@
 /* drop_file.c - a message is written into the drop directory: beside, durable, then under its name. */
+#include "posthouse/file.h"
 #include "posthouse/id.h"
 #include "posthouse/local.h"
 
@@ -12,35 +13,19 @@
 #define NAME_BYTES 64
 #define HIDDEN     ".tmp-" /* in front of the name while the file is written: pickup passes it by */
 
-/* 0, or an errno. */
-static int write_all(int fd, struct str s)
-{
-	while (s.n > 0) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno != EINTR)
-			return errno;
-		if (n > 0)
-			s = str_from(s, (size_t)n);
-	}
-	return 0;
-}
-
 static int copy_text(int fd, int text_fd, uint64_t from)
 {
 	char bytes[PIECE];
 
 	for (;;) {
 		ssize_t n = pread(text_fd, bytes, sizeof bytes, (off_t)from);
-		int error;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? errno : 0;
-		error = write_all(fd, str_make(bytes, (size_t)n));
-		if (error)
-			return error;
+		if (!file_write(fd, str_make(bytes, (size_t)n)))
+			return errno;
 		from += (uint64_t)n;
 	}
 }
@@ -53,7 +38,7 @@ static int fill(int fd, const struct local_message *m, int text_fd, uint64_t fro
 
 	buf_init(&head, 2 * DROP_HEAD_MAX);
 	drop_head_write(&head, m);
-	error = head.n > DROP_HEAD_MAX ? EMSGSIZE : write_all(fd, buf_view(&head));
+	error = head.n > DROP_HEAD_MAX ? EMSGSIZE : file_write(fd, buf_view(&head)) ? 0 : errno;
 	buf_fini(&head);
 	if (error == 0)
 		error = copy_text(fd, text_fd, from);

@@ -2,6 +2,7 @@
 #include "directory.h"
 #include "posthouse/clock.h"
 #include "posthouse/directory.h"
+#include "posthouse/file.h"
 #include "posthouse/log.h"
 
 #include <errno.h>
@@ -43,7 +44,7 @@ static bool write_key(const char *path, const unsigned char key[KEY_SIZE])
 	struct arena a = { 0 };
 	const char *fresh = arena_cstr(&a, arena_printf(&a, "%s.new", path));
 	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool good = fd >= 0 && write(fd, key, KEY_SIZE) == KEY_SIZE && fsync(fd) == 0;
+	bool good = fd >= 0 && file_write(fd, str_make((const char *)key, KEY_SIZE)) && fsync(fd) == 0;
 
 	if (fd >= 0)
 		close(fd);

@@ -6,6 +6,7 @@
  * One step is made at a time; next() begins it, and it goes on in the order of this file. */
 #include "login.h"
 #include "posthouse/clock.h"
+#include "posthouse/file.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
 
@@ -192,16 +193,7 @@ static struct verdict plan(const struct login *l, struct accounts *accounts, str
 /* An empty table gets all lines, also by a change. */
 static bool write_lines(const struct shared *s, int fd)
 {
-	struct str lines = buf_view(s->version == 0 ? &s->step.plan.file : &s->step.plan.changes);
-
-	while (lines.n > 0) {
-		ssize_t n = write(fd, lines.p, lines.n);
-
-		if (n <= 0)
-			return false;
-		lines = str_from(lines, (size_t)n);
-	}
-	return true;
+	return file_write(fd, buf_view(s->version == 0 ? &s->step.plan.file : &s->step.plan.changes));
 }
 
 static void work_plan(uv_work_t *work)

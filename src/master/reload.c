@@ -2,6 +2,7 @@
  * or none. */
 #include "master.h"
 
+#include "posthouse/file.h"
 #include "posthouse/log.h"
 #include "posthouse/secret.h"
 #include "posthouse/units.h"
@@ -44,18 +45,11 @@ static void on_files_settled(uv_timer_t *timer);
 static int slice_fd(const struct config *c, enum role_id role)
 {
 	int fd = memfd_create("posthouse-slice", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	struct str rest;
 	struct buf b;
 	bool good;
 
 	buf_init(&b, SLICE_MAX);
-	good = fd >= 0 && config_slice_encode(c, role, &b);
-	for (rest = buf_view(&b); good && rest.n > 0;) {
-		ssize_t n = write(fd, rest.p, rest.n);
-
-		good = n > 0;
-		rest = str_from(rest, good ? (size_t)n : 0);
-	}
+	good = fd >= 0 && config_slice_encode(c, role, &b) && file_write(fd, buf_view(&b));
 	buf_wipe(&b);
 	if (good && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
 		return fd;

@@ -2,6 +2,7 @@
 #include "pickup.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/file.h"
 #include "posthouse/mail.h"
 #include "posthouse/policy.h"
 
@@ -62,7 +63,7 @@ int report_write(struct reading *r, const struct config *c, const struct taken *
 	parts[1] = S("\r\n");
 	parts[2] = body;
 	for (size_t i = 0; i < 3 && fd >= 0; i++)
-		written = written && write(fd, parts[i].p, parts[i].n) == (ssize_t)parts[i].n;
+		written = written && file_write(fd, parts[i]);
 	if (fd >= 0 && !written) {
 		close(fd);
 		fd = -1;

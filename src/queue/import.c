@@ -8,6 +8,7 @@
 #include "common/event_fields.h"
 
 #include "posthouse/export_form.h"
+#include "posthouse/file.h"
 #include "posthouse/smtp_server.h"
 
 #include <errno.h>
@@ -244,11 +245,8 @@ static void copy_text(uv_work_t *work)
 			in->fault = S("the file cannot be read");
 		else if (in->x.envelope.body != BODY_BINARYMIME && lines_are_broken(piece, (size_t)n, &last))
 			in->fault = S("a line of the message does not end with CRLF");
-		for (ssize_t done = 0, w = 0; done < n && in->fault.n == 0; done += w) {
-			w = write(in->to, piece + done, (size_t)(n - done));
-			if (w <= 0)
-				in->fault = S("the text cannot be written");
-		}
+		else if (!file_write(in->to, str_make(piece, (size_t)n)))
+			in->fault = S("the text cannot be written");
 		at += n > 0 ? (uint64_t)n : 0;
 	}
 	if (in->fault.n == 0 && in->x.envelope.body != BODY_BINARYMIME && last != '\n')

@@ -4,6 +4,7 @@
 #include "posthouse/base64.h"
 #include "posthouse/buf.h"
 #include "posthouse/crash.h"
+#include "posthouse/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,27 +96,12 @@ bool token_store_read(struct arena *a, int directory, struct str upstream, struc
 	return found;
 }
 
-static int write_all(int fd, struct str text)
-{
-	while (text.n > 0) {
-		ssize_t n = write(fd, text.p, text.n);
-
-		if (n < 0 && errno != EINTR)
-			return errno;
-		text = str_from(text, n > 0 ? (size_t)n : 0);
-	}
-	return 0;
-}
-
 static int write_file(int fd, struct str seed, struct str refresh_token)
 {
-	int error = write_all(fd, S(FORMAT "\n"));
+	bool written = file_write(fd, S(FORMAT "\n")) && file_write(fd, seed) && file_write(fd, S("\n")) &&
+		       file_write(fd, refresh_token) && file_write(fd, S("\n")) && fsync(fd) == 0;
 
-	error = error ? error : write_all(fd, seed);
-	error = error ? error : write_all(fd, S("\n"));
-	error = error ? error : write_all(fd, refresh_token);
-	error = error ? error : write_all(fd, S("\n"));
-	return error ? error : fsync(fd) != 0 ? errno : 0;
+	return written ? 0 : errno;
 }
 
 /* The name of a temporary file begins and ends with characters that the name of an upstream cannot have there. */

@@ -2,27 +2,14 @@
  * node has seen the last change. */
 #include "postgresql.h"
 
-#include <errno.h>
+#include "posthouse/file.h"
+
 #include <sys/mman.h>
 #include <unistd.h>
 
 static uint64_t version_now(struct engine *e)
 {
 	return db_number(&e->db, db_query(&e->db, Q_accounts_version));
-}
-
-static bool write_all(int fd, struct str s)
-{
-	while (s.n > 0) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		s = str_from(s, (size_t)n);
-	}
-	return true;
 }
 
 /* The version is read first: lines that are newer than it are read again. */
@@ -35,10 +22,10 @@ void run_accounts(struct engine *e, struct request *r)
 	r->out.count = version_now(e);
 	r->out.fd = memfd_create("accounts", MFD_CLOEXEC);
 	(void)schema_meta(&e->db, S("login_key"), &r->arena, &key); /* false: an error, which stays */
-	written = r->out.fd >= 0 && write_all(r->out.fd, arena_printf(&r->arena, "# login_key=%.*s\n", STR_ARG(key)));
+	written = r->out.fd >= 0 && file_write(r->out.fd, arena_printf(&r->arena, "# login_key=%.*s\n", STR_ARG(key)));
 	q = db_query(&e->db, Q_accounts);
 	while (written && db_row(&e->db, q))
-		written = write_all(r->out.fd, db_str(q, 0)) && write_all(r->out.fd, S("\n"));
+		written = file_write(r->out.fd, db_str(q, 0)) && file_write(r->out.fd, S("\n"));
 	db_end(q);
 	if (!written)
 		r->verdict = temp(451, S("4.3.0"), S("there is no room for a copy of the accounts"));

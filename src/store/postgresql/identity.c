@@ -1,5 +1,6 @@
 #include "identity.h"
 
+#include "posthouse/file.h"
 #include "posthouse/id.h"
 
 #include <errno.h>
@@ -59,7 +60,7 @@ static bool write_file(int dir_fd, const struct identity *i)
 {
 	char text[FILE_MAX];
 	int n = format(i, text), fd = openat(dir_fd, "node.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	bool good = fd >= 0 && write(fd, text, (size_t)n) == n && fsync(fd) == 0;
+	bool good = fd >= 0 && file_write(fd, str_make(text, (size_t)n)) && fsync(fd) == 0;
 
 	if (fd >= 0 && close(fd) != 0)
 		good = false;

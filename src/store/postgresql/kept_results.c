@@ -6,6 +6,8 @@
 
 #include "results_form.h"
 
+#include "posthouse/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,23 +52,11 @@ static size_t gather(struct engine *e, const struct request *const *results, siz
 	return count;
 }
 
-static bool write_all(int fd, struct str s)
-{
-	while (s.n > 0) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		s = str_from(s, n > 0 ? (size_t)n : 0);
-	}
-	return true;
-}
-
 /* Written aside, so that after a power failure it is there as a whole, or not. */
 static bool write_file(int dir_fd, struct str bytes)
 {
 	int fd = openat(dir_fd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	bool good = fd >= 0 && write_all(fd, bytes) && fsync(fd) == 0;
+	bool good = fd >= 0 && file_write(fd, bytes) && fsync(fd) == 0;
 
 	if (fd >= 0 && close(fd) != 0)
 		good = false;

@@ -2,7 +2,8 @@
  * of the spool is only where submission has written the text; after the commit the file is removed. */
 #include "postgresql.h"
 
-#include <errno.h>
+#include "posthouse/file.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,20 +64,6 @@ static bool make_file(int dir_fd, uint64_t id, int *write_out, int *read_out)
 	return *read_out >= 0;
 }
 
-static bool write_all(int fd, struct str s)
-{
-	while (s.n > 0) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		s = str_from(s, (size_t)n);
-	}
-	return true;
-}
-
 /* Copy the pieces into the file; the number of bytes. */
 static uint64_t fetch_pieces(struct engine *e, uint64_t id, int fd)
 {
@@ -85,7 +72,7 @@ static uint64_t fetch_pieces(struct engine *e, uint64_t id, int fd)
 	for (uint64_t seq = 0;; seq++) {
 		struct db_rows *q = db_query(&e->db, Q_chunk_get, INT(id), INT(seq + 1));
 		struct str piece = db_row(&e->db, q) ? db_str(q, 0) : S("");
-		bool written = piece.n > 0 && write_all(fd, piece);
+		bool written = piece.n > 0 && file_write(fd, piece);
 
 		bytes += written ? piece.n : 0;
 		db_end(q);
