@@ -1,7 +1,6 @@
 /* change.c - changing the account file: under the lock, from a fresh reading, by a new file that is renamed over the old. */
 #include "internal.h"
 #include "posthouse/clock.h"
-#include "posthouse/crash.h"
 #include "posthouse/file.h"
 
 #include <errno.h>
@@ -58,35 +57,12 @@ static bool write_accounts(int fd, bool is_copy, const struct content *c)
 	return written;
 }
 
-/* New file, data on disk, new name, name on disk. */
 struct verdict account_file_replace(int directory, bool is_copy, const struct content *c)
 {
-	int fd = openat(directory, "accounts.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool written;
-	int why;
+	int fd = file_put_begin(directory, "accounts.new", 0600);
 
-	if (fd < 0)
-		return unwritable("cannot write beside it");
-	written = write_accounts(fd, is_copy, c) && fchmod(fd, 0600) == 0 && fsync(fd) == 0;
-	why = errno;
-	if (close(fd) < 0 && written) {
-		written = false;
-		why = errno;
-	}
-	crash_point("accounts_written");
-	if (written && renameat(directory, "accounts.new", directory, "accounts") < 0) {
-		written = false;
-		why = errno;
-	}
-	if (!written) {
-		unlinkat(directory, "accounts.new", 0);
-		errno = why;
-		return unwritable("cannot write");
-	}
-	crash_point("accounts_renamed");
-	if (fsync(directory) < 0)
-		return unwritable("cannot sync the directory");
-	return ok();
+	errno = file_put_end(directory, "accounts.new", "accounts", fd, fd >= 0 && write_accounts(fd, is_copy, c));
+	return errno == 0 ? ok() : unwritable("cannot write");
 }
 
 /* The last line of an account is removed: the lines that its name had shadowed go with it. Otherwise the next reading would

@@ -1,7 +1,6 @@
 /* dkim_file.c - the file that holds `sign`, and how a file is replaced. */
 #include "dkim.h"
 
-#include "posthouse/crash.h"
 #include "posthouse/file.h"
 
 #include <errno.h>
@@ -49,21 +48,6 @@ void dkim_file_format(struct buf *out, const struct cfg_sign *keys, size_t n, st
 	buf_add(out, S("\n);\n"));
 }
 
-/* A rename is on the disk when its directory is. */
-static bool sync_directory(const char *path)
-{
-	struct arena a = { 0 };
-	size_t slash = str_rfind(str_of(path), '/');
-	struct str directory = slash < strlen(path) ? str_head(str_of(path), slash + 1) : S(".");
-	int fd = open(arena_cstr(&a, directory), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool done = fd >= 0 && fsync(fd) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	arena_fini(&a);
-	return done;
-}
-
 /* The owner matters where root writes for another user; who is not root has made the file himself. */
 static bool keep_owner(int fd, const char *path)
 {
@@ -86,30 +70,19 @@ const char *file_replace(const char *path, struct str text, mode_t mode)
 {
 	struct arena a = { 0 };
 	const char *new = arena_cstr(&a, arena_printf(&a, "%s.new", path)), *why = NULL;
-	int fd, error;
+	int fd = file_put_begin(AT_FDCWD, new, mode), error;
 
-	unlink(new); /* left by one that was killed */
-	fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	crash_point("file.made");
 	if (fd >= 0 && mode == 0600)
 		secret_made(fd);
 	if (fd < 0)
 		why = "cannot be made";
 	else if (!keep_owner(fd, path))
 		why = "cannot get the owner of the old file";
-	else if (!file_write(fd, text) || fsync(fd) != 0)
+	else if (!file_write(fd, text))
 		why = "cannot be written";
-	error = errno;
-	if (fd >= 0)
-		close(fd);
-	crash_point("file.written");
-	if (!why && (rename(new, path) != 0 || !sync_directory(path))) {
-		error = errno;
+	error = file_put_end(AT_FDCWD, new, path, fd, !why);
+	if (error && !why)
 		why = "cannot be replaced";
-	}
-	crash_point("file.replaced");
-	if (why)
-		unlink(new);
 	arena_fini(&a);
 	errno = error;
 	return why;

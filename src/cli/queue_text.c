@@ -1,6 +1,7 @@
 /* queue_text.c - `posthouse queue body` and `posthouse queue export`: the text of messages, in pages of the relay. */
 #include "queue.h"
 
+#include "posthouse/file.h"
 #include "posthouse/id.h"
 #include "posthouse/log.h"
 
@@ -76,25 +77,21 @@ static bool write_file(struct session *s, uint64_t id, const char *directory, st
 {
 	char name[ID_TEXT_MAX], path[4096], fresh[4096 + 8];
 	FILE *out;
-	bool read, written;
-	int fd;
+	bool read;
+	int fd, error;
 
 	if (snprintf(path, sizeof path, "%s/%s.eml", directory, id_format(id, name)) >= (int)sizeof path)
 		die(EX_USAGE, "%s: the name is too long", directory);
 	(void)snprintf(fresh, sizeof fresh, "%s.new", path);
-	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	out = fd >= 0 ? fdopen(fd, "w") : NULL;
+	fd = file_put_begin(AT_FDCWD, fresh, 0600);
+	out = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
 	if (!out)
 		die(EX_CANTCREAT, "%s: %s", fresh, strerror(errno));
 	read = write_message(s, id, out, why_out);
-	written = fflush(out) == 0 && fsync(fd) == 0;
-	written = fclose(out) == 0 && written;
-	if (read && written && rename(fresh, path) == 0)
-		return true;
-	if (read)
-		die(EX_IOERR, "%s: %s", path, strerror(errno));
-	unlink(fresh);
-	return false;
+	error = file_put_end(AT_FDCWD, fresh, path, fd, fclose(out) == 0 && read);
+	if (read && error)
+		die(EX_IOERR, "%s: %s", path, strerror(error));
+	return read;
 }
 
 int queue_export(struct session *s, const struct selection *which, const char *directory, bool json)

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "posthouse/accounts.h"
+#include "posthouse/file.h"
 #include "posthouse/log.h"
 #include "posthouse/store_database.h"
 #include "posthouse/store_transfer.h"
@@ -119,16 +120,15 @@ static void write_accounts(struct call *c, const struct store_transfer *t)
 {
 	const char *login = arena_cstr(&c->arena, arena_printf(&c->arena, "%s/login", c->directory));
 	const char *path = arena_cstr(&c->arena, arena_printf(&c->arena, "%s/accounts", login));
-	int fd = mkdir(login, 0700) == 0 || errno == EEXIST ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
-	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+	const char *new = arena_cstr(&c->arena, arena_printf(&c->arena, "%s.new", path));
+	int fd = mkdir(login, 0700) == 0 || errno == EEXIST ? file_put_begin(AT_FDCWD, new, 0600) : -1, error;
+	bool written = fd >= 0 && file_write(fd, S("# written by posthouse store export\n"));
 
-	if (!f)
-		die(EX_CANTCREAT, "%s: %s", path, strerror(errno));
-	fprintf(f, "# written by posthouse store export\n");
-	for (size_t i = 0; i < t->accounts_n; i++)
-		fprintf(f, "%.*s\n", STR_ARG(t->accounts[i].line));
-	if (fflush(f) != 0 || fsync(fd) != 0 || fclose(f) != 0)
-		die(EX_CANTCREAT, "%s: %s", path, strerror(errno));
+	for (size_t i = 0; written && i < t->accounts_n; i++)
+		written = file_write(fd, t->accounts[i].line) && file_write(fd, S("\n"));
+	error = file_put_end(AT_FDCWD, new, path, fd, written);
+	if (error)
+		die(EX_CANTCREAT, "%s: %s", path, strerror(error));
 }
 
 static int export(struct call *c)

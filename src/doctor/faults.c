@@ -1,12 +1,10 @@
 /* faults.c */
 #include "faults.h"
 
+#include "posthouse/file.h"
 #include "posthouse/records.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 void faults_read(struct faults *f, const char *path)
 {
@@ -22,12 +20,9 @@ void faults_write(const struct faults *f, const char *path)
 {
 	struct arena a = { 0 };
 	const char *new = arena_cstr(&a, arena_printf(&a, "%s.new", path));
-	int fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = file_put_begin(AT_FDCWD, new, 0600);
 
-	if (fd >= 0 && json_dumpfd(f->known, fd, JSON_COMPACT | JSON_ENSURE_ASCII) == 0 && fsync(fd) == 0)
-		(void)rename(new, path);
-	if (fd >= 0)
-		close(fd);
+	(void)file_put_end(AT_FDCWD, new, path, fd, fd >= 0 && json_dumpfd(f->known, fd, JSON_COMPACT | JSON_ENSURE_ASCII) == 0);
 	arena_fini(&a);
 }
 

@@ -5,7 +5,6 @@
 #include "posthouse/file.h"
 #include "posthouse/log.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -38,25 +37,15 @@ static bool read_key(const char *path, unsigned char key[KEY_SIZE])
 	return whole;
 }
 
-/* Create the file of the key, which gets its name when it is complete. */
-static bool write_key(const char *path, const unsigned char key[KEY_SIZE])
+static void keep_key(const char *path, const unsigned char key[KEY_SIZE])
 {
 	struct arena a = { 0 };
 	const char *fresh = arena_cstr(&a, arena_printf(&a, "%s.new", path));
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool good = fd >= 0 && file_write(fd, str_make((const char *)key, KEY_SIZE)) && fsync(fd) == 0;
+	int error = file_put(AT_FDCWD, fresh, path, 0600, str_make((const char *)key, KEY_SIZE));
 
-	if (fd >= 0)
-		close(fd);
-	good = good && rename(fresh, path) == 0;
+	if (error)
+		log_warning(NULL, "login.keyless", kv("file", path), kv("reason", strerror(error)));
 	arena_fini(&a);
-	return good;
-}
-
-static void keep_key(const char *path, const unsigned char key[KEY_SIZE])
-{
-	if (!write_key(path, key))
-		log_warning(NULL, "login.keyless", kv("file", path), kv("reason", strerror(errno)));
 }
 
 static const char *key_path(const struct directory *d, struct arena *a)

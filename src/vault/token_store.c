@@ -96,12 +96,10 @@ bool token_store_read(struct arena *a, int directory, struct str upstream, struc
 	return found;
 }
 
-static int write_file(int fd, struct str seed, struct str refresh_token)
+static bool write_file(int fd, struct str seed, struct str refresh_token)
 {
-	bool written = file_write(fd, S(FORMAT "\n")) && file_write(fd, seed) && file_write(fd, S("\n")) &&
-		       file_write(fd, refresh_token) && file_write(fd, S("\n")) && fsync(fd) == 0;
-
-	return written ? 0 : errno;
+	return fd >= 0 && file_write(fd, S(FORMAT "\n")) && file_write(fd, seed) && file_write(fd, S("\n")) &&
+	       file_write(fd, refresh_token) && file_write(fd, S("\n"));
 }
 
 /* The name of a temporary file begins and ends with characters that the name of an upstream cannot have there. */
@@ -112,18 +110,8 @@ int token_store_write(int directory, const char *upstream, struct str seed, stru
 
 	if ((size_t)snprintf(temporary, sizeof temporary, ".%s~", upstream) >= sizeof temporary)
 		return ENAMETOOLONG;
-	fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return errno;
-	error = write_file(fd, seed, refresh_token);
-	close(fd);
-	crash_point("token.written");
-	if (!error && renameat(directory, temporary, directory, upstream) != 0)
-		error = errno;
-	if (!error && fsync(directory) != 0)
-		error = errno;
-	if (error)
-		unlinkat(directory, temporary, 0);
+	fd = file_put_begin(directory, temporary, 0600);
+	error = file_put_end(directory, temporary, upstream, fd, write_file(fd, seed, refresh_token));
 	crash_point("token.stored");
 	return error;
 }

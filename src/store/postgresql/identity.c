@@ -55,16 +55,14 @@ static bool scan(const char *text, size_t n, struct identity *out)
 	return true;
 }
 
-/* Write the file aside, so that after a power failure it is there as a whole, or not. */
+/* False: errno says why. */
 static bool write_file(int dir_fd, const struct identity *i)
 {
 	char text[FILE_MAX];
-	int n = format(i, text), fd = openat(dir_fd, "node.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	bool good = fd >= 0 && file_write(fd, str_make(text, (size_t)n)) && fsync(fd) == 0;
+	int n = format(i, text);
 
-	if (fd >= 0 && close(fd) != 0)
-		good = false;
-	return good && renameat(dir_fd, "node.new", dir_fd, "node") == 0 && fsync(dir_fd) == 0;
+	errno = file_put(dir_fd, "node.new", "node", 0600, str_make(text, (size_t)n));
+	return errno == 0;
 }
 
 static int open_directory(const char *state_dir)

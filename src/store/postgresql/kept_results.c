@@ -17,7 +17,7 @@
 #define PAGE        500 /* results in one transaction */
 #define PASSING_MAX 10
 
-static const char file_name[] = "results", new_name[] = "results.new";
+static const char file_name[] = "results";
 
 static int open_directory(const struct engine *e)
 {
@@ -52,17 +52,6 @@ static size_t gather(struct engine *e, const struct request *const *results, siz
 	return count;
 }
 
-/* Written aside, so that after a power failure it is there as a whole, or not. */
-static bool write_file(int dir_fd, struct str bytes)
-{
-	int fd = openat(dir_fd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	bool good = fd >= 0 && file_write(fd, bytes) && fsync(fd) == 0;
-
-	if (fd >= 0 && close(fd) != 0)
-		good = false;
-	return good && renameat(dir_fd, new_name, dir_fd, file_name) == 0 && fsync(dir_fd) == 0;
-}
-
 bool results_keep(struct engine *e, const struct request *const *results, size_t n)
 {
 	int dir_fd = open_directory(e);
@@ -74,7 +63,7 @@ bool results_keep(struct engine *e, const struct request *const *results, size_t
 		wanted += results[i]->max;
 	buf_init(&b, RESULTS_BYTES_MAX);
 	count = gather(e, results, n, &b);
-	good = dir_fd >= 0 && write_file(dir_fd, buf_view(&b));
+	good = dir_fd >= 0 && (errno = file_put(dir_fd, "results.new", file_name, 0600, buf_view(&b))) == 0;
 	if (good)
 		tell(e, LOG_WARNING, "results.left", "results could not be stored, and wait for the next start in", count, "");
 	if (!good || count < wanted)
