@@ -66,75 +66,29 @@ struct db {
 	size_t unflushed_n, unflushed_bytes; /* sent since the server was last asked to send what it has */
 };
 
-/* A value for a parameter, bound in the order given, and copied. The first use of a statement fixes the types: INT is int8, TEXT
- * text, BLOB bytea; for a NULL the server infers one. A NUL in a TEXT becomes a space. INTS, TEXTS, BLOBS are arrays of these, in
- * `str` as the protocol has them. */
-struct db_value {
-	enum { DB_INT, DB_TEXT, DB_BLOB, DB_NULL, DB_INTS, DB_TEXTS, DB_BLOBS } kind;
-	uint64_t u64;
-	struct str str;
-};
-static inline struct db_value INT(uint64_t v) {
-	return (struct db_value){ .kind = DB_INT, .u64 = v };
-} static inline struct db_value TEXT(struct str v) {
-	return (struct db_value){ .kind = DB_TEXT, .str = v };
-} static inline struct db_value BLOB(struct str v) {
-	return (struct db_value){ .kind = DB_BLOB, .str = v };
-}
+/* A value is copied. The first use of a statement fixes the types: INT is int8, TEXT text, BLOB bytea; for a NULL the server
+ * infers one. A NUL in a TEXT becomes a space. db_query() waits; db_run() sends, and inside a transaction it does not wait, so an
+ * error can show later. db_changes() waits; of a SELECT it is the number of rows. A script has ten minutes. A connection that is
+ * lost gives DB_AWAY again with the next call, though the error was forgotten. */
+#include "db_calls.h"
 
-/* Bind, wait, and give the rows for db_row(); NULL after an error. One walk per statement at a time. */
-#define db_query(db, statement, ...)                                                                                             \
-	db_query_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                      \
-			sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
-struct db_rows *
-db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
-
-/* The same in two steps: several statements are asked, and then waited for together. */
-#define db_ask(db, statement, ...)                                                                                               \
-	db_ask_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                        \
-		      sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
+/* db_query() in two steps: several statements are asked, and then waited for together. */
+#define db_ask(db, statement, ...) db_ask_values((db), (statement), DB_VALUES(__VA_ARGS__))
 bool db_ask_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
 struct db_rows *db_asked(struct db *db, enum statement statement);
 
 /* The same with a statement whose words are made while the program runs, always from texts of the program. One walk at a time. */
 struct db_rows *db_query_words(struct db *db, const char *sql, const struct db_value *values, size_t n);
 
-/* Bind and send; inside a transaction it does not wait, so an error can show later. False after an error. */
-#define db_run(db, statement, ...)                                                                                               \
-	db_run_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                        \
-		      sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
-bool db_run_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
-
-/* The same, and when the statement is answered, at the latest by db_commit(), the number in the first column of its first row is
+/* db_run(), and when the statement is answered, at the latest by db_commit(), the number in the first column of its first row is
  * written to *number_out, which must be valid until the transaction has ended. Without a row it is left as it is. */
-#define db_run_for(db, number_out, statement, ...)                                                                               \
-	db_run_number((db), (number_out), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },          \
-		      sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
+#define db_run_for(db, number_out, statement, ...) db_run_number((db), (number_out), (statement), DB_VALUES(__VA_ARGS__))
 bool db_run_number(struct db *db, uint64_t *number_out, enum statement statement, const struct db_value *values, size_t n);
 
-/* The next row; at the end, or after an error, false and the rows are freed. A walk that ends earlier calls db_end(). */
-bool db_row(struct db *db, struct db_rows *q);
-void db_end(struct db_rows *q);
-
-/* Columns of the row; views live until the rows are freed, the `keep` form copies. A number is an integer of any size or a bool
- * (not numeric, which is what sum() of int8 gives: cast it); a NULL is 0, or empty. */
+/* Columns of the row. A number is an integer of any size or a bool (not numeric, which is what sum() of int8 gives: cast it); a
+ * NULL is 0, or empty. */
 uint64_t db_u64(struct db_rows *q, int column);
-struct str db_str(struct db_rows *q, int column);
-struct str db_keep(struct arena *a, struct db_rows *q, int column);
 bool db_is_null(struct db_rows *q, int column);
-
-/* The number in the first column of the first row, which ends the walk; 0 when there is no row, or after an error. */
-uint64_t db_number(struct db *db, struct db_rows *q);
-/* The numbers in the first columns of the first row, which ends the walk, at these pointers to uint64_t. False when there is no
- * row, or after an error. */
-#define db_numbers(db, q, ...)                                                                                                   \
-	db_read_numbers((db), (q), (uint64_t *const[]){ __VA_ARGS__ },                                                           \
-			sizeof((uint64_t *const[]){ __VA_ARGS__ }) / sizeof(uint64_t *))
-bool db_read_numbers(struct db *db, struct db_rows *q, uint64_t *const *out, size_t n);
-bool db_exists(struct db *db, struct db_rows *q); /* is there a row? This ends the walk as well */
-
-/* Rows that the last db_run() or db_query() changed, or gave when it is a SELECT; waits for its answer. 0 after an error. */
-size_t db_changes(struct db *db);
 
 /* A transaction. Without one each statement is a transaction of its own, and db_run() waits too.
  * Commit waits for all; false: not committed, except when the error is DB_AWAY, after which nobody knows.
@@ -143,11 +97,6 @@ bool db_begin(struct db *db);
 bool db_commit(struct db *db);
 void db_rollback(struct db *db);
 
-/* Run a script of fixed SQL, as long as it takes up to ten minutes. False after an error. */
-bool db_script(struct db *db, const char *sql);
-
-/* Forget the error; the transaction must have been rolled back. The next call on a lost connection gives DB_AWAY again. */
-void db_forget_error(struct db *db);
 enum db_error db_error(const struct db *db);
 /* Set the error, unless there is one: for what only the caller can see, such as a fence without a row. */
 void db_fail(struct db *db, enum db_error kind, const char *why);

@@ -35,7 +35,7 @@ static int bind(sqlite3_stmt *q, int at, const struct db_value *v)
 	case DB_INT: return sqlite3_bind_int64(q, at, (sqlite3_int64)v->u64);
 	case DB_TEXT: return sqlite3_bind_text64(q, at, p, v->str.n, SQLITE_STATIC, SQLITE_UTF8);
 	case DB_BLOB: return sqlite3_bind_blob64(q, at, p, v->str.n, SQLITE_STATIC);
-	case DB_NULL: break;
+	default: break;
 	}
 	return sqlite3_bind_null(q, at);
 }
@@ -97,37 +97,6 @@ struct str db_str(struct db_rows *q, int column)
 	const void *p = sqlite3_column_blob(q->stmt, column);
 
 	return p ? str_make(p, (size_t)sqlite3_column_bytes(q->stmt, column)) : str_make("", 0);
-}
-
-struct str db_keep(struct arena *a, struct db_rows *q, int column)
-{
-	return arena_str(a, db_str(q, column));
-}
-
-bool db_read_numbers(struct db *db, struct db_rows *q, uint64_t *const *out, size_t n)
-{
-	if (!db_row(db, q))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		*out[i] = db_u64(q, (int)i);
-	db_end(q);
-	return true;
-}
-
-uint64_t db_number(struct db *db, struct db_rows *q)
-{
-	uint64_t n = 0;
-
-	(void)db_numbers(db, q, &n);
-	return n;
-}
-
-bool db_exists(struct db *db, struct db_rows *q)
-{
-	bool exists = db_row(db, q);
-
-	db_end(q);
-	return exists;
 }
 
 size_t db_changes(struct db *db)

@@ -28,38 +28,9 @@ struct db {
 	char error[256];  /* message of SQLite */
 };
 
-/* A value for a parameter, bound in the order given; texts and blobs must live until the statement has run. */
-struct db_value {
-	enum { DB_INT, DB_TEXT, DB_BLOB, DB_NULL } kind;
-	uint64_t u64;
-	struct str str;
-};
-static inline struct db_value INT(uint64_t v) {
-	return (struct db_value){ .kind = DB_INT, .u64 = v };
-} static inline struct db_value TEXT(struct str v) {
-	return (struct db_value){ .kind = DB_TEXT, .str = v };
-} static inline struct db_value BLOB(struct str v) {
-	return (struct db_value){ .kind = DB_BLOB, .str = v };
-}
+#include "db_calls.h"
 
-/* Bind and give the statement for db_row(); NULL after an error. It must not be in use: one walk per statement at a time. */
-#define db_query(db, statement, ...)                                                                                             \
-	db_query_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                      \
-			sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
-struct db_rows *
-db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
-
-/* Bind and run to the end; false after an error. */
-#define db_run(db, statement, ...)                                                                                               \
-	db_run_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                        \
-		      sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
-bool db_run_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
-
-/* The next row; at the end, or after an error, false and the statement is reset. A walk that ends earlier calls db_end(). */
-bool db_row(struct db *db, struct db_rows *q);
-void db_end(struct db_rows *q);
-
-/* Columns of the row; views live until the next db_row() or db_end(), the `keep` form copies. */
+/* A walk that has ended resets its statement. Columns of the row: */
 static inline uint64_t db_u64(struct db_rows *q, int column)
 {
 	return (uint64_t)sqlite3_column_int64(q->stmt, column);
@@ -68,27 +39,9 @@ static inline bool db_is_null(struct db_rows *q, int column)
 {
 	return sqlite3_column_type(q->stmt, column) == SQLITE_NULL;
 }
-struct str db_str(struct db_rows *q, int column);
-struct str db_keep(struct arena *a, struct db_rows *q, int column);
 
-/* The number in the first column of the first row, which ends the walk; 0 when there is no row, or after an error. */
-uint64_t db_number(struct db *db, struct db_rows *q);
-/* The numbers in the first columns of the first row, which ends the walk, at these pointers to uint64_t. False when there is no
- * row, or after an error. */
-#define db_numbers(db, q, ...)                                                                                                   \
-	db_read_numbers((db), (q), (uint64_t *const[]){ __VA_ARGS__ },                                                           \
-			sizeof((uint64_t *const[]){ __VA_ARGS__ }) / sizeof(uint64_t *))
-bool db_read_numbers(struct db *db, struct db_rows *q, uint64_t *const *out, size_t n);
-bool db_exists(struct db *db, struct db_rows *q); /* is there a row? This ends the walk as well */
-
-size_t db_changes(struct db *db);
-
-/* Run a script of fixed SQL; or only its first statement, and set *rest_out to the rest. False after an error. */
-bool db_script(struct db *db, const char *sql);
+/* Run only the first statement of a script, and set *rest_out to the rest. False after an error. */
 bool db_statement(struct db *db, const char *sql, const char **rest_out);
-
-/* Forget the error; the transaction must have been rolled back. */
-void db_forget_error(struct db *db);
 
 /* Is the error a lack of space? Does it concern only this operation (a constraint), and not the engine? */
 bool db_is_full(const struct db *db);
