@@ -1,9 +1,6 @@
 /* test_schema.c - the tables of an empty database, versions that do not fit, and the partitions of days; every statement is
  * planned by index. */
-#include "../../../support/unit.h"
-
-#include "cluster.h"
-#include "schema.h"
+#include "tables_fixture.h"
 
 #include "posthouse/id.h"
 #include "posthouse/units.h"
@@ -15,13 +12,6 @@
 
 #define NOW 1700000000000 /* 14 November 2023 */
 
-struct fixture {
-	struct db db, other; /* two nodes */
-	struct arena arena;
-	const char *connection;
-	struct schema_days days;
-};
-
 static const struct {
 	const char *name, *sql;
 } statements[] = {
@@ -29,53 +19,6 @@ static const struct {
 #include <statements.def>
 #undef STATEMENT
 };
-
-static void open_db(struct fixture *f, struct db *db)
-{
-	if (!db_open(db, &(struct db_target){ .connection = f->connection, .application_name = "posthouse/1/1" }) ||
-	    !schema_session(db))
-		fail_msg("%s", db->error);
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = NEW(struct fixture);
-
-	f->connection = cluster_database("test");
-	open_db(f, &f->db);
-	open_db(f, &f->other);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	db_close(&f->db);
-	db_close(&f->other);
-	arena_fini(&f->arena);
-	free(f);
-	return 0;
-}
-
-static void make(struct fixture *f)
-{
-	struct verdict v = schema_open(&f->db, &f->arena);
-
-	if (v.class != OK)
-		fail_msg("%.*s", STR_ARG(v.text));
-}
-
-static const char *value(struct fixture *f, const char *sql)
-{
-	return cluster_sql(f->connection, sql);
-}
-
-static unsigned long number(struct fixture *f, const char *sql)
-{
-	return strtoul(value(f, sql), NULL, 10);
-}
 
 static const char partitions[] = "SELECT count(*) FROM pg_inherits JOIN pg_class ON oid=inhparent WHERE relkind='p'";
 
@@ -359,12 +302,9 @@ int main(void)
 		CASE(two_nodes_add_the_same_days),
 		CASE(partitions_are_added_while_the_tables_are_read),
 		CASE(days_with_open_messages_stay),
-		CASE(every_statement_is_planned_by_index),
 		CASE(days_with_messages_that_were_finished_late_stay),
 		CASE(every_statement_is_planned_by_index),
 	};
 
-	if (!cluster_start())
-		return 0;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RUN_TESTS(tests);
 }

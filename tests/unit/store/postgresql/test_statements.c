@@ -1,10 +1,7 @@
 /* test_statements.c - statements.def against a server: what a statement says of a recipient's state is so in due, taken,
  * report_due and open_message; two nodes at once. */
-#include "../../../support/unit.h"
-
 #include "array.h"
-#include "cluster.h"
-#include "schema.h"
+#include "tables_fixture.h"
 
 #include "posthouse/id.h"
 #include "posthouse/units.h"
@@ -20,46 +17,15 @@
 
 enum { WAITING = 1, HELD, DELIVERED, FAILED, BOUNCED, RELAYED, REMOVED };
 
-struct fixture {
-	struct db db, other; /* two nodes */
-	struct arena arena;
-	const char *connection;
-	struct schema_days days;
-	uint64_t id;
-};
-
-static void open_db(struct fixture *f, struct db *db)
+static int setup_day(void **state)
 {
-	if (!db_open(db, &(struct db_target){ .connection = f->connection, .application_name = "posthouse/1/1" }) ||
-	    !schema_session(db))
-		fail_msg("%s", db->error);
-}
+	struct fixture *f;
 
-static int setup(void **state)
-{
-	struct fixture *f = NEW(struct fixture);
-	struct verdict v;
-
-	f->connection = cluster_database("test");
-	open_db(f, &f->db);
-	open_db(f, &f->other);
-	v = schema_open(&f->db, &f->arena);
-	if (v.class != OK)
-		fail_msg("%.*s", STR_ARG(v.text));
+	(void)setup(state); /* it fails by itself */
+	f = *state;
+	make(f);
 	f->id = id_first_of(NOW) + 1;
 	assert_true(schema_partition(&f->db, &f->days, f->id));
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	db_close(&f->db);
-	db_close(&f->other);
-	arena_fini(&f->arena);
-	free(f);
 	return 0;
 }
 
@@ -69,11 +35,6 @@ static void ok_with(struct db *db, bool done)
 		fail_msg("%s", db->error);
 }
 #define RUN(f, ...) ok_with(&(f)->db, db_run(&(f)->db, __VA_ARGS__))
-
-static uint64_t number(struct fixture *f, const char *sql)
-{
-	return strtoull(cluster_sql(f->connection, sql), NULL, 10);
-}
 
 /* Does what is in recipient and message fit what is in the small tables? */
 static void check(struct fixture *f)
@@ -390,7 +351,7 @@ static void candidates_are_not_taken(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup_day, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(a_message_is_added_once),
 		CASE(what_is_taken_is_not_due),
@@ -404,7 +365,5 @@ int main(void)
 		CASE(candidates_are_not_taken),
 	};
 
-	if (!cluster_start())
-		return 0;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RUN_TESTS(tests);
 }

@@ -1,59 +1,6 @@
 /* test_steps.c - later versions of the tables, by steps that are made up. */
-#include "../../../support/unit.h"
-
-#include "cluster.h"
-#include "schema.h"
 #include "steps.h"
-
-#include <stdlib.h>
-
-struct fixture {
-	struct db db, other; /* a program that migrates, and a node */
-	struct arena arena;
-	const char *connection;
-};
-
-static void open_db(struct fixture *f, struct db *db)
-{
-	if (!db_open(db, &(struct db_target){ .connection = f->connection, .application_name = "posthouse/1/1" }) ||
-	    !schema_session(db))
-		fail_msg("%s", db->error);
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = NEW(struct fixture);
-
-	f->connection = cluster_database("test");
-	open_db(f, &f->db);
-	open_db(f, &f->other);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	db_close(&f->db);
-	db_close(&f->other);
-	arena_fini(&f->arena);
-	free(f);
-	return 0;
-}
-
-static void make(struct fixture *f)
-{
-	struct verdict v = schema_open(&f->db, &f->arena);
-
-	if (v.class != OK)
-		fail_msg("%.*s", STR_ARG(v.text));
-}
-
-static const char *value(struct fixture *f, const char *sql)
-{
-	return cluster_sql(f->connection, sql);
-}
+#include "tables_fixture.h"
 
 /* As a program that knows `n` versions migrates. */
 static struct verdict migrate(struct fixture *f, size_t n, struct store_migration *m)
@@ -150,7 +97,5 @@ int main(void)
 		CASE(a_claim_is_waited_for),
 	};
 
-	if (!cluster_start())
-		return 0;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RUN_TESTS(tests);
 }
