@@ -122,6 +122,17 @@ bool copy_begin(struct copy *c, struct str source)
 	return true;
 }
 
+bool copy_commit(struct copy *c, bool done)
+{
+	crash_point("transfer.before_commit");
+	if (done && c->to->ops->commit(c->to)) {
+		crash_point("transfer.after_commit");
+		return true;
+	}
+	c->to->ops->rollback(c->to);
+	return false;
+}
+
 /* ---- tables of their own ---- */
 
 /* Leave out the rows that are there already. */
@@ -146,13 +157,7 @@ static bool store_rows(struct copy *c, struct page *p, const struct page *old)
 	bool done = to->ops->begin(to) && (p->n == 0 || to->ops->insert(to, p)) && to->ops->merge(to, old) && copy_save(c) &&
 		    (p->n == 0 || (to->ops->read_keys(to, p, &again) && copy_verify(c, p, &again)));
 
-	crash_point("transfer.before_commit");
-	if (done && to->ops->commit(to)) {
-		crash_point("transfer.after_commit");
-		return true;
-	}
-	to->ops->rollback(to);
-	return false;
+	return copy_commit(c, done);
 }
 
 static void remember_last(struct copy *c, const struct page *p)

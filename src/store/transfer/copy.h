@@ -30,6 +30,8 @@ bool copy_run(struct copy *c);
 
 /* copy.c, for messages.c: within the transaction of a page. */
 bool copy_save(struct copy *c);
+/* Its end: committed when all of it is done, else rolled back. */
+bool copy_commit(struct copy *c, bool done);
 struct store_moved *copy_moved(struct copy *c, enum table_number table);
 /* Read the rows of this page again, and compare. */
 bool copy_verify(struct copy *c, const struct page *p, const struct page *again);

@@ -2,7 +2,6 @@
 #include "copy.h"
 
 #include "posthouse/clock.h"
-#include "posthouse/crash.h"
 #include "posthouse/hash.h"
 #include "posthouse/id.h"
 
@@ -279,14 +278,7 @@ static bool store_batch(struct copy *c, struct batch *b)
 
 	for (size_t t = 0; t < TABLES_N && done; t++)
 		done = b->pages[t].n == 0 || to->ops->insert(to, &b->pages[t]);
-	done = done && copy_texts(c, b) && to->ops->count(to, &counts) && copy_save(c) && verify(c, b, ids, n);
-	crash_point("transfer.before_commit");
-	if (done && to->ops->commit(to)) {
-		crash_point("transfer.after_commit");
-		return true;
-	}
-	to->ops->rollback(to);
-	return false;
+	return copy_commit(c, done && copy_texts(c, b) && to->ops->count(to, &counts) && copy_save(c) && verify(c, b, ids, n));
 }
 
 bool copy_messages(struct copy *c, size_t *n_out)
