@@ -1,4 +1,4 @@
-/* file.h - writing wholly, or knowing why not, and files that are whole whatever happens. */
+/* file.h - reading and writing wholly, or knowing why not, and files that are whole whatever happens. */
 #ifndef POSTHOUSE_FILE_H
 #define POSTHOUSE_FILE_H
 
@@ -10,6 +10,9 @@
 /* Write all of `s`, in as many calls as that takes; a signal does not end it. False: errno says why (EIO where a call wrote
  * nothing and had no error), and some of `s` can have been written. */
 bool file_write(int fd, struct str s);
+
+/* Read `n` bytes from `at`, in as many calls as that takes. How many there are: fewer where the file ends. -1: errno says why. */
+ssize_t file_read_at(int fd, char *to, size_t n, uint64_t at);
 
 /* A file that gets its name when it is whole and on the disk: after a kill or a power failure there is the old one or the new
  * one. `aside` and `name` are in `directory`, a descriptor, or are paths when that is AT_FDCWD; both are in one directory.

@@ -1,6 +1,7 @@
 /* content.c - one reading of the account file: all of it or, when a line is malformed, nothing. */
 #include "internal.h"
 
+#include "posthouse/file.h"
 #include "posthouse/units.h"
 
 #include <errno.h>
@@ -35,7 +36,8 @@ int account_compare(const void *one, const void *other)
 /* The whole file into the arena; false: errno says why. */
 static bool read_all(int fd, struct content *c, struct str *text_out)
 {
-	size_t size, n = 0;
+	size_t size;
+	ssize_t n;
 	char *p;
 
 	if (fstat(fd, &c->identity) < 0)
@@ -46,19 +48,9 @@ static bool read_all(int fd, struct content *c, struct str *text_out)
 	}
 	size = (size_t)c->identity.st_size;
 	p = arena_alloc(&c->arena, size + 1);
-	while (n < size) {
-		ssize_t got = read(fd, p + n, size - n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return false;
-		if (got == 0)
-			break; /* the file has become shorter meanwhile */
-		n += (size_t)got;
-	}
-	*text_out = str_make(p, n);
-	return true;
+	n = file_read_at(fd, p, size, 0);
+	*text_out = str_make(p, n > 0 ? (size_t)n : 0); /* less than the size: the file has become shorter meanwhile */
+	return n >= 0;
 }
 
 /* Every line into c->at; the number of the first malformed one, or 0. */

@@ -26,6 +26,24 @@ bool file_write(int fd, struct str s)
 	return true;
 }
 
+ssize_t file_read_at(int fd, char *to, size_t n, uint64_t at)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t some = pread(fd, to + done, n - done, (off_t)(at + done));
+
+		if (some < 0 && errno == EINTR)
+			continue;
+		if (some < 0)
+			return -1;
+		if (some == 0)
+			break;
+		done += (size_t)some;
+	}
+	return (ssize_t)done;
+}
+
 int file_put_begin(int directory, const char *aside, mode_t mode)
 {
 	int fd;

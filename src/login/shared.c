@@ -11,7 +11,6 @@
 #include "posthouse/role.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -276,18 +275,12 @@ static void on_committed(void *ctx, struct verdict v, const struct msg_accounts_
 static struct verdict read_lines(int fd, struct buf *lines)
 {
 	struct stat st;
-	char *to;
 
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > ACCOUNTS_BYTES_MAX)
 		return temp(451, S("4.3.0"), S("queue has sent no file of accounts"));
-	to = buf_reserve(lines, (size_t)st.st_size);
-	while (lines->n < (size_t)st.st_size) {
-		ssize_t n = pread(fd, to + lines->n, (size_t)st.st_size - lines->n, (off_t)lines->n);
-
-		if (n <= 0 && !(n < 0 && errno == EINTR))
-			return temp(451, S("4.3.0"), S("the file of accounts from queue cannot be read"));
-		buf_claim(lines, n > 0 ? (size_t)n : 0);
-	}
+	if (file_read_at(fd, buf_reserve(lines, (size_t)st.st_size), (size_t)st.st_size, 0) != st.st_size)
+		return temp(451, S("4.3.0"), S("the file of accounts from queue cannot be read"));
+	buf_claim(lines, (size_t)st.st_size);
 	return ok();
 }
 

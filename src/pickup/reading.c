@@ -1,6 +1,8 @@
 /* reading.c - a file that was taken: is it what a user can send, and what does its head say? */
 #include "pickup.h"
 
+#include "posthouse/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,13 +25,10 @@ static struct verdict unreadable(struct reading *r)
 static struct verdict read_bytes(struct reading *r, uint64_t from, size_t max, struct str *bytes_out)
 {
 	char *bytes = arena_alloc(&r->arena, max);
-	size_t got = 0;
-	ssize_t n;
+	ssize_t n = file_read_at(r->fd, bytes, max, from);
 
-	while (got < max && ((n = pread(r->fd, bytes + got, max - got, (off_t)(from + got))) > 0 || (n < 0 && errno == EINTR)))
-		got += n > 0 ? (size_t)n : 0;
-	*bytes_out = str_make(bytes, got);
-	return got < max && n < 0 ? unreadable(r) : ok();
+	*bytes_out = str_make(bytes, n > 0 ? (size_t)n : 0);
+	return n < 0 ? unreadable(r) : ok();
 }
 
 /* The header section with CRLF, without the blank line. */

@@ -2,12 +2,11 @@
 #include "account_lines.h"
 
 #include "posthouse/accounts.h"
+#include "posthouse/file.h"
 #include "posthouse/utf8.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static struct verdict read_file(int fd, struct account_lines *l)
 {
@@ -15,14 +14,10 @@ static struct verdict read_file(int fd, struct account_lines *l)
 
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > ACCOUNTS_BYTES_MAX)
 		return perm(550, S("5.6.0"), S("this is no file of accounts"));
-	l->bytes = xmalloc((size_t)st.st_size + 1);
-	while (l->bytes_n < (size_t)st.st_size) {
-		ssize_t n = pread(fd, l->bytes + l->bytes_n, (size_t)st.st_size - l->bytes_n, (off_t)l->bytes_n);
-
-		if (n <= 0 && !(n < 0 && errno == EINTR))
-			return perm(550, S("5.6.0"), S("the file of accounts cannot be read"));
-		l->bytes_n += n > 0 ? (size_t)n : 0;
-	}
+	l->bytes_n = (size_t)st.st_size;
+	l->bytes = xmalloc(l->bytes_n + 1);
+	if (file_read_at(fd, l->bytes, l->bytes_n, 0) != st.st_size)
+		return perm(550, S("5.6.0"), S("the file of accounts cannot be read"));
 	return ok();
 }
 

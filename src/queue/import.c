@@ -11,7 +11,6 @@
 #include "posthouse/file.h"
 #include "posthouse/smtp_server.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,17 +85,10 @@ static void read_head(uv_work_t *work)
 		return;
 	}
 	in->file_size = (uint64_t)st.st_size;
-	in->bytes = xmalloc(in->file_size < READ_MAX ? (size_t)in->file_size + 1 : READ_MAX);
-	while (in->bytes_n < in->file_size && in->bytes_n < READ_MAX) {
-		size_t room = (size_t)(in->file_size < READ_MAX ? in->file_size : READ_MAX) - in->bytes_n;
-		ssize_t n = pread(in->from, in->bytes + in->bytes_n, room, (off_t)in->bytes_n);
-
-		if (n <= 0 && !(n < 0 && errno == EINTR)) {
-			in->fault = S("the file cannot be read");
-			return;
-		}
-		in->bytes_n += n > 0 ? (size_t)n : 0;
-	}
+	in->bytes_n = in->file_size < READ_MAX ? (size_t)in->file_size : READ_MAX;
+	in->bytes = xmalloc(in->bytes_n + 1);
+	if (file_read_at(in->from, in->bytes, in->bytes_n, 0) != (ssize_t)in->bytes_n)
+		in->fault = S("the file cannot be read");
 }
 
 /* Is there a line that does not end with CRLF? SMTP could not pass it on. last: the byte before, which is updated. */
@@ -239,7 +231,7 @@ static void copy_text(uv_work_t *work)
 	char *piece = xmalloc(COPY_BYTES), last = 0;
 
 	while (at < in->file_size && in->fault.n == 0) {
-		ssize_t n = pread(in->from, piece, COPY_BYTES, (off_t)at);
+		ssize_t n = file_read_at(in->from, piece, COPY_BYTES, at);
 
 		if (n <= 0)
 			in->fault = S("the file cannot be read");

@@ -1,5 +1,6 @@
 /* role.c - the frame of every role. Descriptor 3 is the channel to master; 4 is the lock of the state directory, which the role
  * only keeps. */
+#include "posthouse/file.h"
 #include "posthouse/role.h"
 
 #include "arguments.h"
@@ -97,7 +98,7 @@ static struct config *read_slice(enum role_id role, int fd)
 		return NULL;
 	size = (size_t)st.st_size;
 	bytes = xmalloc(size);
-	if (pread(fd, bytes, size, 0) == st.st_size)
+	if (file_read_at(fd, bytes, size, 0) == st.st_size)
 		c = config_slice_decode(role, str_make(bytes, size));
 	wipe(bytes, size);
 	free(bytes);

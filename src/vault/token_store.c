@@ -2,7 +2,6 @@
 #include "token_store.h"
 
 #include "posthouse/base64.h"
-#include "posthouse/buf.h"
 #include "posthouse/crash.h"
 #include "posthouse/file.h"
 
@@ -11,6 +10,7 @@
 #include <limits.h>
 #include <openssl/sha.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,23 +41,6 @@ struct str token_seed(struct arena *a, struct str client_id, struct str refresh_
 	return base64_encode(a, str_make(hash, sizeof hash));
 }
 
-static int read_file(int fd, struct buf *b)
-{
-	for (;;) {
-		char *room = buf_reserve(b, 4096);
-		ssize_t n;
-
-		if (!room)
-			return EFBIG;
-		n = read(fd, room, 4096);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? errno : 0;
-		buf_claim(b, (size_t)n);
-	}
-}
-
 static bool parse(struct arena *a, struct str text, struct stored_token *token_out)
 {
 	struct str format, seed, token;
@@ -74,8 +57,8 @@ bool token_store_read(struct arena *a, int directory, struct str upstream, struc
 {
 	int fd = openat(directory, arena_cstr(a, upstream), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	bool found = false;
-	struct buf b;
-	int error;
+	char *bytes;
+	ssize_t n;
 
 	*why_out = S("");
 	if (fd < 0) {
@@ -83,16 +66,15 @@ bool token_store_read(struct arena *a, int directory, struct str upstream, struc
 			*why_out = str_of(strerror(errno));
 		return false;
 	}
-	buf_init(&b, FILE_MAX);
-	error = read_file(fd, &b);
-	close(fd);
-	if (error)
-		*why_out = str_of(strerror(error));
-	else if (!(found = parse(a, buf_view(&b), token_out)))
+	bytes = xmalloc(FILE_MAX);
+	n = file_read_at(fd, bytes, FILE_MAX, 0);
+	if (n < 0 || n == FILE_MAX)
+		*why_out = str_of(strerror(n < 0 ? errno : EFBIG));
+	else if (!(found = parse(a, str_make(bytes, (size_t)n), token_out)))
 		*why_out = S("the file is damaged");
-	if (b.p)
-		wipe(b.p, b.capacity);
-	buf_fini(&b);
+	close(fd);
+	wipe(bytes, FILE_MAX);
+	free(bytes);
 	return found;
 }
 

@@ -142,8 +142,7 @@ static bool store_all(struct engine *e, const struct kept_results *k)
 static bool read_file(int fd, struct arena *a, struct kept_results *out)
 {
 	struct stat st;
-	size_t n = 0;
-	ssize_t some;
+	ssize_t n;
 	char *p;
 
 	if (fstat(fd, &st) != 0)
@@ -152,9 +151,8 @@ static bool read_file(int fd, struct arena *a, struct kept_results *out)
 	if (!S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size > RESULTS_BYTES_MAX)
 		return false;
 	p = ARENA_ARRAY(a, char, (size_t)st.st_size + 1);
-	while (n < (size_t)st.st_size && (some = read(fd, p + n, (size_t)st.st_size - n)) > 0)
-		n += (size_t)some;
-	return errno == 0 && results_read(a, str_make(p, n), out);
+	n = file_read_at(fd, p, (size_t)st.st_size, 0);
+	return n >= 0 && results_read(a, str_make(p, (size_t)n), out);
 }
 
 static bool store_file(struct engine *e, int dir_fd, int fd)

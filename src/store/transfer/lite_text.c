@@ -1,6 +1,7 @@
 /* lite_text.c - the files of large texts: large/ID in state_dir. */
 #include "lite.h"
 
+#include "posthouse/file.h"
 #include "posthouse/id.h"
 
 #include <errno.h>
@@ -27,22 +28,16 @@ static bool open_text(struct lite *l, uint64_t id, int flags, bool *missing_out)
 bool lite_piece(struct side *s, uint64_t id, uint64_t seq, struct arena *a, struct str *piece_out)
 {
 	char *bytes = arena_alloc(a, PIECE_BYTES);
-	size_t done = 0;
 	bool missing;
+	ssize_t n;
 
 	*piece_out = S("");
 	if (s->failed || !open_text(lite_of(s), id, O_RDONLY, &missing) || missing)
 		return !s->failed;
-	while (done < PIECE_BYTES) {
-		ssize_t n = pread(lite_of(s)->text_fd, bytes + done, PIECE_BYTES - done, (off_t)((seq - 1) * PIECE_BYTES + done));
-
-		if (n < 0 && errno != EINTR)
-			return side_fail(s, "a large text cannot be read: %s", strerror(errno));
-		if (n == 0)
-			break;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	*piece_out = str_make(bytes, done);
+	n = file_read_at(lite_of(s)->text_fd, bytes, PIECE_BYTES, (seq - 1) * PIECE_BYTES);
+	if (n < 0)
+		return side_fail(s, "a large text cannot be read: %s", strerror(errno));
+	*piece_out = str_make(bytes, (size_t)n);
 	return true;
 }
 

@@ -51,6 +51,21 @@ ssize_t __wrap_write(int fd, const void *p, size_t n)
 	return -1;
 }
 
+ssize_t __real_pread64(int fd, void *p, size_t n, off_t at);
+ssize_t __wrap_pread64(int fd, void *p, size_t n, off_t at);
+
+ssize_t __wrap_pread64(int fd, void *p, size_t n, off_t at)
+{
+	ssize_t step = steps ? *steps : (ssize_t)n;
+
+	if (steps)
+		steps += steps[1] != END;
+	if (step >= 0)
+		return __real_pread64(fd, p, n < (size_t)step ? n : (size_t)step, at);
+	errno = (int)-step;
+	return -1;
+}
+
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __real_close(int fd);
@@ -118,6 +133,43 @@ static void writing(void **state)
 	}
 	assert_true(file_write(-1, S("")));
 	assert_false(file_write(-1, S("x")));
+	assert_int_equal(errno, EBADF);
+}
+
+/* ---- reading ---- */
+
+static void reading(void **state)
+{
+	const struct {
+		const ssize_t *steps;
+		size_t n;
+		uint64_t at;
+		ssize_t got;
+		const char *content;
+	} rows[] = {
+		{ STEPS(100), 10, 0, 10, "0123456789" },
+		{ STEPS(1), 4, 3, 4, "3456" },
+		{ STEPS(-EINTR, 2, -EINTR, 1), 6, 0, 6, "012345" },
+		{ STEPS(3), 20, 5, 5, "56789" }, /* the file ends */
+		{ STEPS(3), 20, 11, 0, "" },
+		{ STEPS(3), 0, 0, 0, "" },
+		{ STEPS(3, -EIO), 10, 0, -1, "012" },
+	};
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	assert_true(file_write(fd, S("0123456789")));
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char content[32] = "";
+		ssize_t got;
+
+		steps = rows[i].steps;
+		got = file_read_at(fd, content, rows[i].n, rows[i].at);
+		steps = NULL;
+		assert_int_equal(got, rows[i].got);
+		assert_string_equal(content, rows[i].content);
+	}
+	close(fd);
+	assert_int_equal(file_read_at(fd, NULL, 1, 0), -1);
 	assert_int_equal(errno, EBADF);
 }
 
@@ -232,8 +284,8 @@ static void what_cannot_be(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(writing),   cmocka_unit_test(replacing),      cmocka_unit_test(each_step_fails),
-		cmocka_unit_test(full_disk), cmocka_unit_test(what_cannot_be),
+		cmocka_unit_test(writing),         cmocka_unit_test(reading),   cmocka_unit_test(replacing),
+		cmocka_unit_test(each_step_fails), cmocka_unit_test(full_disk), cmocka_unit_test(what_cannot_be),
 	};
 
 	(void)signal(SIGXFSZ, SIG_IGN);
