@@ -215,13 +215,15 @@ static void order_stalled(struct writer *w)
 /* What was read cannot be relied on. */
 static void refuse_reads(struct writer *w)
 {
-	bool away = w->engine->error(w->e) == ENGINE_AWAY;
+	enum engine_error error = w->engine->error(w->e);
 
-	if (!away) {
+	if (error == ENGINE_FULL) /* takes are among them */
+		disk_space_refused(&w->host);
+	else if (error != ENGINE_AWAY)
 		store_note(w->st, LOG_ERROR, "store.refused", 0, w->engine->error_text(w->e));
+	if (error != ENGINE_AWAY)
 		w->engine->forget_error(w->e);
-	}
-	refuse_all(&w->batch[RANK_READ], store_away);
+	refuse_all(&w->batch[RANK_READ], error == ENGINE_FULL ? store_full : store_away);
 }
 
 static void forget_answers(struct writer *w)
@@ -247,7 +249,7 @@ static enum engine_error try_reads(struct writer *w)
 		run_op(w, CONTAINER_OF(i, struct op, link));
 	w->engine->end_read(w->e);
 	error = w->engine->error(w->e);
-	if (error == ENGINE_AWAY || error == ENGINE_PRIVATE || error == ENGINE_PASSING) {
+	if (error == ENGINE_AWAY || error == ENGINE_PRIVATE || error == ENGINE_PASSING || error == ENGINE_FULL) {
 		w->engine->rollback(w->e);
 		forget_answers(w);
 	}
@@ -291,6 +293,7 @@ static void run_reads(struct writer *w)
 		switch (error) {
 		case ENGINE_WELL: return;
 		case ENGINE_AWAY: refuse_reads(w); break;
+		case ENGINE_FULL:
 		case ENGINE_PASSING:
 		case ENGINE_PRIVATE: refuse_reads(w); return;
 		default: host_fail(&w->host, "reading", w->engine->error_text(w->e)); return;

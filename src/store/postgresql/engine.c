@@ -276,7 +276,7 @@ static void idle(struct engine *e, bool was_idle)
 	rollback(e);
 	if (error(e) == ENGINE_AWAY)
 		return;
-	if (error(e) != ENGINE_PASSING)
+	if (error(e) != ENGINE_PASSING && error(e) != ENGINE_FULL) /* who has something to store tells of a full disk */
 		store_note(e->host->store, LOG_ERROR, "store.refused", 0, e->db.error);
 	db_forget_error(&e->db);
 }

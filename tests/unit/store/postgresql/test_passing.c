@@ -124,6 +124,24 @@ static void takes_and_results_are_repeated(void **state)
 	assert_int_equal(logged(f, "store.refused"), 0);
 }
 
+/* What was taken would have to be written. */
+static void takes_wait_for_room_on_the_disk(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a;
+
+	capture();
+	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
+	fail_times(f, 1, "53100", "BEFORE INSERT ON taken");
+	a = lease_now(f, lane_of(f, "a.org"), NOW * 2, 1);
+	assert_int_equal(a.v.class, TEMP);
+	assert_int_equal(a.v.code, 452);
+	assert_int_equal(logged(f, "store.filled"), 1);
+	assert_int_equal(logged(f, "store.refused"), 0);
+	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW * 2, 1).n, 1);
+	engine_check(f);
+}
+
 static void what_does_not_pass_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -178,6 +196,7 @@ int main(void)
 		CASE(writes_are_repeated),
 		CASE(a_lock_that_stays_is_an_outage),
 		CASE(takes_and_results_are_repeated),
+		CASE(takes_wait_for_room_on_the_disk),
 		CASE(what_does_not_pass_is_refused),
 		CASE(a_lane_that_is_removed_is_made_again),
 		CASE(idle_work_is_repeated),
