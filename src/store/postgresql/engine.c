@@ -38,8 +38,11 @@ static struct verdict connect_server(struct postgresql *p, struct arena *a)
 	node_saw_timeline(&p->node, p->e.db.timeline);
 	(void)schema_session(&p->e.db);
 	if (!db_check_durability(&p->e.db, d->standby, p->why, sizeof p->why)) {
-		if (db_error(&p->e.db) == DB_WELL)
-			db_fail(&p->e.db, DB_AWAY, p->why);
+		if (db_error(&p->e.db) != DB_WELL) { /* it has not said */
+			p->why[0] = 0;
+			return store_busy;
+		}
+		db_fail(&p->e.db, DB_AWAY, p->why);
 		return perm(554, S("5.3.5"), arena_printf(a, "the database would lose mail: %s", p->why));
 	}
 	return ok();

@@ -24,6 +24,7 @@ struct link {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all below */
 static struct link links[LINKS_MAX];
 static bool has_cut;
+static size_t answers_of_next;
 
 static pthread_t thread;
 static int listener, stop[2];
@@ -51,7 +52,8 @@ static void add_link(void)
 	for (size_t i = 0; i < LINKS_MAX && good; i++) {
 		if (links[i].fds[0] >= 0)
 			continue;
-		links[i] = (struct link){ .fds = { fd, to } };
+		links[i] = (struct link){ .fds = { fd, to }, .answers_left = answers_of_next };
+		answers_of_next = 0;
 		return;
 	}
 	(void)close(fd);
@@ -175,6 +177,14 @@ void proxy_cut_before_answer(size_t answer)
 	has_cut = false;
 	for (size_t i = 0; i < LINKS_MAX; i++)
 		links[i].answers_left = answer;
+	(void)pthread_mutex_unlock(&lock);
+}
+
+void proxy_cut_next_before_answer(size_t answer)
+{
+	(void)pthread_mutex_lock(&lock);
+	has_cut = false;
+	answers_of_next = answer;
 	(void)pthread_mutex_unlock(&lock);
 }
 

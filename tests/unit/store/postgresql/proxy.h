@@ -13,6 +13,8 @@ void proxy_stop(void);
 void proxy_cut_after(size_t bytes);
 /* Each connection that is open now ends instead of passing on so manyeth an answer of the server to a statement; 0: none does. */
 void proxy_cut_before_answer(size_t answer);
+/* The same for the next connection alone. */
+void proxy_cut_next_before_answer(size_t answer);
 /* Has one ended since? */
 bool proxy_has_cut(void);
 

@@ -398,6 +398,25 @@ static void lose_each_answer(struct fixture *f)
 	engine_check(f);
 }
 
+/* The server goes away while the store is opened: it is tried again, and nobody is told of a database that cannot be used. */
+static void lose_each_answer_at_the_start(struct fixture *f)
+{
+	size_t lost = 0;
+
+	for (bool cut = true; cut; lost += cut) {
+		fixture_close(f);
+		proxy_cut_next_before_answer(lost + 1);
+		fixture_begin_open(f);
+		while (f->opened_n == 0)
+			(void)uv_run(&f->loop, UV_RUN_ONCE);
+		if (f->opened.class == PERM)
+			fail_msg("%.*s", STR_ARG(f->opened.text));
+		cut = proxy_has_cut();
+		proxy_cut_next_before_answer(0);
+	}
+	assert_true(lost > 8);
+}
+
 static void each_answer_is_lost(void **state)
 {
 	struct fixture *f = *state;
@@ -409,6 +428,7 @@ static void each_answer_is_lost(void **state)
 	fixture_reopen(f);
 	for (op = operations; op < operations + sizeof operations / sizeof operations[0]; op++)
 		lose_each_answer(f);
+	lose_each_answer_at_the_start(f);
 	fixture_close(f);
 	proxy_stop();
 }
