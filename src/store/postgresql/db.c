@@ -221,7 +221,9 @@ uint64_t db_u64(struct db_rows *q, int column)
 	case TYPE_INT4: memcpy(&four, p, sizeof(four)); return (uint64_t)(int32_t)be32toh(four);
 	case TYPE_OID: memcpy(&four, p, sizeof(four)); return be32toh(four);
 	case TYPE_INT8: memcpy(&eight, p, sizeof(eight)); return be64toh(eight);
-	default: assert(!"a column that is no number"); return 0;
+	default: /* somebody has changed the table */
+		db_fail(q->db, DB_PRIVATE, "a column of the database that has to be a number is none");
+		return 0;
 	}
 }
 

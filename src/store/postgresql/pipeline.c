@@ -162,13 +162,13 @@ static void take_answer(struct db *db, const struct db_answer *a, PGresult *r)
 	case DB_ROWS:
 		q = &db->rows[a->statement];
 		db_end(q);
-		*q = (struct db_rows){ .result = r, .row = -1 };
+		*q = (struct db_rows){ .result = r, .row = -1, .db = db };
 		db->changes = strtoul(PQcmdTuples(r), NULL, 10);
 		return;
 	case DB_RAN:
 		db->changes = strtoul(PQcmdTuples(r), NULL, 10);
 		if (a->number && PQntuples(r) > 0)
-			*a->number = db_u64(&(struct db_rows){ .result = r }, 0);
+			*a->number = db_u64(&(struct db_rows){ .result = r, .db = db }, 0);
 		break;
 	case DB_COMMITTED:
 		if (strcmp(PQcmdStatus(r), "COMMIT") != 0) /* the server answers ROLLBACK when the transaction had failed */

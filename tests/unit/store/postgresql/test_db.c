@@ -83,6 +83,22 @@ static void a_walk_gives_all_rows(void **state)
 	assert_int_equal(rows(f, "thing"), 2500);
 }
 
+/* The tables are not ours alone. */
+static void a_number_that_is_none_is_an_error(void **state)
+{
+	struct fixture *f = *state;
+	struct db_rows *q;
+
+	assert_true(db_run(&f->db, Q_put, INT(1), TEXT(S("x")), BLOB(S(""))));
+	assert_true(db_run(&f->db, Q_put, INT(2), TEXT(S("x")), BLOB(S(""))));
+	(void)cluster_sql(f->connection, "ALTER TABLE thing ALTER id TYPE numeric");
+	q = db_query(&f->db, Q_ids);
+	assert_true(db_row(&f->db, q));
+	assert_int_equal(db_u64(q, 0), 0);
+	assert_error(f, DB_PRIVATE, "");
+	assert_false(db_row(&f->db, q));
+}
+
 static void changes_are_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -225,10 +241,15 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(values_go_both_ways),         CASE(numbers_have_any_size),
-		CASE(a_walk_gives_all_rows),       CASE(changes_are_counted),
-		CASE(large_values_do_not_block),   CASE(the_first_error_sticks),
-		CASE(a_rollback_without_an_error), CASE(outside_a_transaction_each_statement_is_one),
+		CASE(values_go_both_ways),
+		CASE(numbers_have_any_size),
+		CASE(a_walk_gives_all_rows),
+		CASE(a_number_that_is_none_is_an_error),
+		CASE(changes_are_counted),
+		CASE(large_values_do_not_block),
+		CASE(the_first_error_sticks),
+		CASE(a_rollback_without_an_error),
+		CASE(outside_a_transaction_each_statement_is_one),
 		CASE(errors_have_kinds),
 	};
 
