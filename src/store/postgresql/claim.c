@@ -143,6 +143,7 @@ static bool take_row(struct node *n, struct db *db, struct claiming *c, bool *ta
 {
 	char host[HOST_NAME_MAX + 1] = "";
 	struct node_return r = { 0 };
+	uint64_t own = n->clock();
 
 	(void)gethostname(host, sizeof host - 1); /* only to be shown */
 	*taken_out = db_numbers(db,
@@ -151,10 +152,10 @@ static bool take_row(struct node *n, struct db *db, struct claiming *c, bool *ta
 				&c->epoch, &c->id_floor, &c->now);
 	if (!*taken_out)
 		return db_error(db) == DB_WELL;
-	r = (struct node_return){ .number = c->number, .epoch = c->epoch, .due_at = c->now, .now = c->now };
+	r = (struct node_return){ .number = c->number, .epoch = c->epoch, .now = c->now };
 	r.died = !c->at_start || !c->known; /* else its deliverers are known to be gone, and began no later than it */
-	if (r.died)
-		r.due_at += n->timing.unknown;
+	/* Which clock is wrong, if one is, nobody knows here. */
+	r.due_at = r.died ? (own > c->now ? own : c->now) + n->timing.unknown : own < c->now ? own : c->now;
 	return node_give_back(n, db, &r);
 }
 

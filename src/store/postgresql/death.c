@@ -175,7 +175,8 @@ void node_return_taken(struct node *n)
 	struct db_rows *q = db_query(&n->db, Q_node_orphaned);
 	struct node_return r[NODE_MAX];
 	size_t r_n = 0;
-	uint64_t now = (uint64_t)((int64_t)n->clock() + n->clock_ahead);
+	/* The time of the nodes, which due times are compared with: the database's, unless it is that which is wrong. */
+	uint64_t now = (uint64_t)((int64_t)n->clock() + (n->clock_told == CLOCK_ALONE ? 0 : n->clock_ahead));
 
 	while (db_row(&n->db, q))
 		if (r_n < NODE_MAX)

@@ -208,14 +208,22 @@ static void a_wrong_clock_is_told_and_one_that_is_very_wrong_drains(void **state
 static void a_wrong_clock_of_the_database_is_only_told(void **state)
 {
 	struct fixture *f = *state;
-	struct member *a = joined(f, 0), *b = joined(f, 1);
+	struct member *a = joined(f, 0), *b = joined(f, 1), *c = joined(f, 2);
 
-	ROUNDS(2, a, b);
+	ROUNDS(2, a, b, c);
+	take(f, c, 1);
 	clock_off_ms = 3600000;
 	(void)sql(f, "UPDATE node SET id_floor=id_floor+3600000"); /* what it is when the database is behind */
 	ROUNDS(2 * TIMEOUT / TICK, a, b);
 	assert_int_equal(told("node.clock"), 2);
-	assert_int_equal(told("node.dead"), 0);
+	assert_int_equal(told("node.dead"), 1);
+	/* What c had is due by the clocks of the nodes; also what it gives back itself. */
+	assert_string_equal(sql(f, "SELECT abs(due_at-" NODE_NOW "-3600000-%d)<5000 FROM due", UNKNOWN), "t");
+	take(f, c, 2);
+	assert_true(node_step(&c->node) && node_is_lost(&c->node));
+	assert_int_equal(claim(f, c).class, OK);
+	assert_string_equal(sql(f, "SELECT abs(due_at-" NODE_NOW "-3600000-%d)<5000 FROM due WHERE n=2", UNKNOWN), "t");
+	(void)sql(f, "UPDATE node SET state='dead' WHERE number=3");
 	assert_int_equal(node_state(&a->node), STORE_NODE_UP);
 	assert_int_equal(node_state(&b->node), STORE_NODE_UP);
 	/* It was its own after all: the other one is corrected. */
@@ -225,6 +233,22 @@ static void a_wrong_clock_of_the_database_is_only_told(void **state)
 	clock_off_ms = 3600000;
 	ROUNDS(2, a);
 	assert_int_equal(node_state(&a->node), STORE_NODE_DRAINING);
+}
+
+/* What is due at once is due now, by whichever clock. */
+static void a_restart_beside_a_wrong_clock_has_its_mail_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		take(f, joined(f, i), i + 1);
+		end_member(f, i);
+		clock_off_ms = i == 0 ? 3600000 : (uint64_t)-3600000;
+		(void)joined(f, i);
+		assert_string_equal(
+			sql(f, "SELECT due_at<=" NODE_NOW "+least(0,%lld) FROM due WHERE n=%u", (long long)clock_off_ms, i + 1),
+			"t");
+	}
 }
 
 /* ---- shards ---- */
@@ -326,6 +350,7 @@ int main(void)
 		TEST(a_primary_of_before_is_given_up),
 		TEST(a_wrong_clock_is_told_and_one_that_is_very_wrong_drains),
 		TEST(a_wrong_clock_of_the_database_is_only_told),
+		TEST(a_restart_beside_a_wrong_clock_has_its_mail_at_once),
 		TEST(shards_are_balanced_and_taken_over),
 		TEST(a_node_is_drained_and_removed),
 		TEST(a_drained_node_that_ends_is_not_dead),
