@@ -256,7 +256,8 @@ static bool set_up(struct db *db)
 	const char *why;
 	PGresult *r =
 		ask(db->conn,
-		    "SET synchronous_commit=on; SET client_min_messages=warning; SET lock_timeout='10s';"
+		    "SET synchronous_commit=on; SET client_min_messages=warning; SET lock_timeout='10s'; SET statement_timeout=0;"
+		    "SET default_transaction_isolation='read committed';"
 		    "SELECT pg_encoding_to_char(encoding), datcollate::text FROM pg_database WHERE datname=current_database()",
 		    clock_mono_ms() + HOST_MS, &why);
 

@@ -195,6 +195,23 @@ static void a_session_is_durable(void **state)
 	assert_true(db_commit(&f->db));
 }
 
+/* Whatever the administrator has set for others. */
+static void a_session_has_settings_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+
+	(void)cluster_sql(f->connection, "ALTER DATABASE test SET default_transaction_isolation='serializable'");
+	(void)cluster_sql(f->connection, "ALTER DATABASE test SET statement_timeout='5s'");
+	(void)cluster_sql(f->connection, "ALTER DATABASE test SET synchronous_commit=off");
+	reopen(f);
+	(void)cluster_sql(f->connection, "ALTER DATABASE test RESET ALL");
+	assert_true(db_begin(&f->db));
+	assert_setting(f, "transaction_isolation", "read committed");
+	assert_setting(f, "statement_timeout", "0");
+	assert_setting(f, "synchronous_commit", "on");
+	assert_true(db_commit(&f->db));
+}
+
 static void the_settings_of_the_server_are_checked(void **state)
 {
 	struct fixture *f = *state;
@@ -231,6 +248,7 @@ int main(void)
 		CASE(a_server_is_chosen),
 		CASE(another_encoding_is_refused),
 		CASE(a_session_is_durable),
+		CASE(a_session_has_settings_of_its_own),
 		CASE(the_settings_of_the_server_are_checked),
 	};
 
