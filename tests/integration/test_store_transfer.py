@@ -4,6 +4,8 @@ import sqlite3
 
 from databases import *
 from nodes_bed import number_of
+from peers import Daemon
+from test_postgresql import refused
 
 USERS = (f"alice@{DOMAIN}", f"alice@{DOMAIN}/phone", f"web@{DOMAIN}")
 TABLES = ["message", "recipient", "event", "transcript", "text", "text_chunk", "due", "lane", "open_message", "account", "bucket", "ban", "known"]
@@ -203,27 +205,6 @@ def checked(relay, code=0):
     return {d["id"]: (d["result"], d["text"]) for d in documents if d["kind"] == "finding"}
 
 
-def invent_process_numbers(port):
-    """In front of a server, as a pooler is: clients are given another number of their process. Gives its port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def copy(source, sink, change):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(change(data))
-            sink.shutdown(socket.SHUT_WR)
-
-    def serve():
-        while True:
-            client, server = listener.accept()[0], socket.create_connection(("127.0.0.1", port))
-            threading.Thread(target=copy, args=(client, server, lambda data: data), daemon=True).start()
-            threading.Thread(target=copy, daemon=True, args=(
-                server, client, lambda data: re.sub(b"K\0\0\0\x0c.{4}", b"K\0\0\0\x0c\0\0\0\1", data, flags=re.DOTALL))).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    return listener.getsockname()[1]
-
-
 def test_check():
     """What is well is said to be, and what would lose mail, keeps nodes out or makes them slow is found; also while no commit ends."""
     database = Database()
@@ -259,9 +240,6 @@ def test_check():
     assert "fsync" in checked(node, code=1)["durability"][1]
     configure("RESET fsync", "fsync", "on")
 
-    behind = Relay(1, extra=database.settings("127.0.0.1", "sslmode=disable").replace(f"port={database.port}",
-                   f"port={invent_process_numbers(database.port)}"), users=(), start=False)
-    assert checked(behind, code=1)["pooler"][0] == "error"
     database.sql("UPDATE meta SET value = '9'; INSERT INTO meta VALUES('exported', '/there')")
     assert "install a newer version" in checked(node, code=1)["schema"][1]
     store(node, "migrate", code=78)
@@ -270,6 +248,40 @@ def test_check():
     database.stop()
     store(node, "check", code=69)
     store(Relay(1, start=False), "check", code=78)
+
+
+class Pooler(Daemon):
+    """PgBouncer in front of a database."""
+
+    def __init__(self, database, mode):
+        super().__init__("pgbouncer")
+        self.port = free_port()
+        (self.dir / "ini").write_text(f"""[databases]
+posthouse = host=127.0.0.1 port={database.port} user=posthouse password='{database.password}'
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self.port}
+unix_socket_dir =
+auth_type = any
+pool_mode = {mode}
+""")
+        self.run(["pgbouncer", *(["-u", "postgres"] if os.geteuid() == 0 else []), "ini"])
+        self.ready(lambda: "process up" in self.log())
+
+
+def test_poolers():
+    """Nothing works behind one that gives connections to others: a node says so and ends, and so do the commands; check finds it."""
+    database = Database()
+    for mode in ("transaction", "session"):
+        pooler = Pooler(database, mode)
+        behind = Relay(1, extra=database.settings("127.0.0.1", "sslmode=disable").replace(f"port={database.port}", f"port={pooler.port}"),
+                       users=(), start=False)
+        for _ in range(2):  # the second one gets the connection of the first
+            found = checked(behind, code=1)
+            assert found["server"][0] == "ok" and found["pooler"][0] == "error" and len(found) == 2, found
+        store(behind, "migrate", code=78)
+        refused(behind, "a pooler is between")
+        assert database.sql("SELECT count(*) FROM pg_class WHERE relname = 'meta'") == "0"
 
 
 def test_restored():

@@ -63,12 +63,9 @@ static void check_server(struct check *c)
 			 version < SERVER_VERSION_MIN ? ": Posthouse is made for 15 and newer ones" : ""));
 }
 
-/* A pooler invents the number of the process that it gives to a client: the client's are not the server's connections. */
 static void check_pooler(struct check *c)
 {
-	uint64_t process = db_number(&c->db, ask(c, "SELECT pg_backend_pid()"));
-
-	if (process == (uint64_t)PQbackendPID(c->db.conn))
+	if (!c->db.pooled)
 		say(c, STORE_FINDING_OK, "pooler", S("none is between"));
 	else
 		say(c, STORE_FINDING_ERROR, "pooler", S("a pooler is between, as PgBouncer is: connect to the server itself"));
@@ -200,6 +197,8 @@ static struct verdict check_all(struct check *c)
 {
 	check_server(c);
 	check_pooler(c);
+	if (c->db.pooled) /* what else is asked would leave prepared statements with others */
+		return visitor_verdict(&c->db, c->arena);
 	check_durability(c);
 	check_autovacuum(c);
 	check_rights(c);
@@ -214,7 +213,7 @@ static struct verdict check_all(struct check *c)
 struct verdict store_check(const struct store_database *d, struct arena *a, struct store_findings *out)
 {
 	struct check c = { .database = d, .arena = a, .out = out };
-	struct verdict v = visitor_open(&c.db, d, a);
+	struct verdict v = visitor_open(&c.db, d, true, a);
 
 	if (v.class == OK)
 		v = check_all(&c);

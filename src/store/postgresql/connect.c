@@ -21,6 +21,7 @@ struct hosts {
 struct server {
 	PGconn *conn; /* NULL: none */
 	uint32_t timeline;
+	bool pooled; /* something answers for it */
 };
 
 /* ---- words of the connection ---- */
@@ -175,25 +176,26 @@ static PGresult *ask(PGconn *conn, const char *sql, uint64_t end_ms, const char 
 	return NULL;
 }
 
-/* The timeline of a server that takes writes. 0 when it is a standby or does not answer, and why. */
-static uint32_t ask_timeline(PGconn *conn, uint64_t end_ms, const char **why_out)
+/* The timeline of a server that takes writes; NULL, or why it is of no use: it is a standby, or does not answer. A pooler invents
+ * the number of the process that it gives to a client. */
+static const char *ask_timeline(struct server *s, uint64_t end_ms)
 {
-	PGresult *r = ask(conn,
+	const char *why;
+	PGresult *r = ask(s->conn,
 			  "SELECT CASE WHEN pg_is_in_recovery() THEN NULL"
-			  " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END",
-			  end_ms, why_out);
-	uint32_t timeline = 0;
+			  " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END, pg_backend_pid()",
+			  end_ms, &why);
 
 	if (!r)
-		return 0;
+		return why;
 	if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1)
-		*why_out = PQerrorMessage(conn);
+		why = PQerrorMessage(s->conn);
 	else if (PQgetisnull(r, 0, 0))
-		*why_out = "it is a standby";
-	else
-		timeline = (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 16);
+		why = "it is a standby";
+	s->timeline = why ? 0 : (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 16);
+	s->pooled = !why && strtol(PQgetvalue(r, 0, 1), NULL, 10) != PQbackendPID(s->conn);
 	PQclear(r);
-	return timeline;
+	return why;
 }
 
 /* Why this host is not the one: added to the words of the error, which may cut it. */
@@ -216,7 +218,7 @@ static void ask_host(struct db *db, const struct db_target *target, const PQconn
 	if (!reason && PQsetnonblocking(s.conn, 1) != 0)
 		reason = PQerrorMessage(s.conn);
 	if (!reason)
-		s.timeline = ask_timeline(s.conn, end, &reason);
+		reason = ask_timeline(&s, end);
 	if (!reason && s.timeline < target->timeline_seen) {
 		(void)snprintf(old, sizeof(old), "it is on timeline %u, and %u was seen", s.timeline, target->timeline_seen);
 		reason = old;
@@ -250,7 +252,17 @@ static bool check_database(struct db *db, const PGresult *r)
 	return false;
 }
 
-/* The settings of the session, and what cannot be set. */
+/* A pooler gives a connection with its settings, prepared statements and name to others. */
+static bool check_pooler(struct db *db, const struct db_target *target)
+{
+	if (!db->pooled || target->pooler_allowed)
+		return true;
+	db_fail(db, DB_PRIVATE, "a pooler is between, as PgBouncer is: connect to the server itself");
+	return false;
+}
+
+/* The settings of the session, whatever the role and the database have, and what cannot be set. Statements rely on seeing what
+ * was committed before each of them; one that was cancelled while it waits for a standby would be seen, and not be replicated. */
 static bool set_up(struct db *db)
 {
 	const char *why;
@@ -287,6 +299,7 @@ static bool choose(struct db *db, const struct db_target *target, const PQconnin
 	(void)buf_add_char(&why, 0);
 	db->conn = best.conn;
 	db->timeline = best.timeline;
+	db->pooled = best.pooled;
 	if (!db->conn)
 		db_fail(db, DB_AWAY, why.n > 0 ? buf_view(&why).p : "no server");
 	buf_fini(&why);
@@ -307,7 +320,7 @@ bool db_open(struct db *db, const struct db_target *target)
 		PQfreemem(error);
 		return false;
 	}
-	opened = choose(db, target, options) && set_up(db);
+	opened = choose(db, target, options) && check_pooler(db, target) && set_up(db);
 	PQconninfoFree(options);
 	if (!opened) {
 		PQfinish(db->conn);

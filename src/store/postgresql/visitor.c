@@ -12,13 +12,14 @@ struct verdict visitor_verdict(const struct db *db, struct arena *a)
 				       : perm(554, S("5.3.5"), arena_printf(a, "the database: %s", db->error));
 }
 
-struct verdict visitor_open(struct db *db, const struct store_database *d, struct arena *a)
+struct verdict visitor_open(struct db *db, const struct store_database *d, bool pooler_allowed, struct arena *a)
 {
 	struct db_target target = { .connection = arena_cstr(a, d->connection),
 				    .password = d->password,
-				    .application_name = "posthouse store" };
+				    .application_name = "posthouse store",
+				    .pooler_allowed = pooler_allowed };
 
-	if (db_open(db, &target))
+	if (db_open(db, &target) && !db->pooled)
 		(void)schema_session(db); /* the error stays in db */
 	return visitor_verdict(db, a);
 }

@@ -7,7 +7,7 @@
 #include "posthouse/store.h"
 
 /* Connect as a node does. TEMP: the database is away; PERM: only the administrator can help. `db` is to be closed also then. */
-struct verdict visitor_open(struct db *db, const struct store_database *d, struct arena *a);
+struct verdict visitor_open(struct db *db, const struct store_database *d, bool pooler_allowed, struct arena *a);
 
 /* Has every node stopped? `drained`: one that is drained can run. A node that was killed is waited for: until its beat has not
  * moved for node_timeout. TEMP: no. Outside a transaction. */
