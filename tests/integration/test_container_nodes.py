@@ -59,9 +59,10 @@ class Server:
     """A database of the compose file, by its command; all have the same port, each at its own address."""
 
     def __init__(self, name, address, port, place):
-        self.data, self.sockets = place.parent / name, place.parent / f"{name}.sockets"
-        for directory in (self.data, self.sockets):
-            directory.mkdir()
+        volume, self.sockets = place.parent / name, place.parent / f"{name}.sockets"
+        self.data = volume / pathlib.Path(compose()["services"][name]["environment"]["PGDATA"]).name
+        for directory in (volume, self.sockets):
+            directory.mkdir(exist_ok=True)
             shutil.chown(directory, "postgres", "postgres")
         [*programs] = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
         self.environment = {"PATH": f"{programs[-1]}:/usr/bin:/bin", "PGDATA": str(self.data), "PGPORT": str(port), "PGHOSTADDR": "127.0.0.1", "HOME": "/",
@@ -82,6 +83,10 @@ def test_databases_of_the_compose_file():
     if os.geteuid() != 0:
         raise Skip("only root becomes postgres")
     place, port = Secrets().place, free_port()
+    (place / "database.crt").rename(place / "aside")
+    broken = Server("db1", "127.0.0.1", port, place)  # it fails when all roles are made
+    assert broken.process.process.wait(LIMIT) != 0 and not broken.data.exists()
+    (place / "aside").rename(place / "database.crt")
     primary = Server("db1", "127.0.0.1", port, place)
     standby = Server("db2", "127.0.0.2", port, place)
     state = "SELECT application_name, sync_state FROM pg_stat_replication WHERE state = 'streaming'"
