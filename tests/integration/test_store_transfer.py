@@ -78,9 +78,12 @@ class Seen:
     def __init__(self, relay, ids):
         self.list = sorted(relay.queue(), key=lambda row: row["id"])
         self.traces = {id: relay.command("trace", id, "--all").stdout for id in ids}
+        self.found = [sorted(relay.command("find", "--json", *selector).stdout.splitlines()) for selector in (
+            ("--subject", "grüße"), ("--recipient", "late1"), ("--user", "alice"))]
 
     def agrees(self, other):
         assert self.list == other.list
+        assert self.found == other.found and min(map(len, self.found)) == 2, (self.found, other.found)
         assert self.traces == other.traces
 
 
