@@ -202,3 +202,34 @@ def test_there_and_back():
         assert len(rows) == len(after[name]), (name, len(rows), len(after[name]))
         different = [(a, b) for a, b in zip(rows, after[name]) if a != b] if name != "large" else rows != after[name]
         assert not different, (name, different[:3])
+
+
+def test_source_that_changed():
+    """A relay that was started again after its queue was copied: a second import would leave its new mail out without a word, and is refused."""
+    queue, database = Queue(), Database()
+    node, ids = a_node(database), [(NOW - DAY << 21) + i for i in range(4)]
+    with opened(queue.directory) as db:
+        for id in ids[:3]:
+            queue.message(db, id)
+        db.execute("UPDATE counter SET open_messages = 3, waiting = 3")
+    store(node, "import", "--from", queue.directory)
+    store(node, "import", "--from", queue.directory)  # nothing has changed
+    with opened(queue.directory) as db:
+        queue.message(db, ids[3])
+    assert "empty database" in refusal(node, "import", "--from", queue.directory)
+    with opened(queue.directory) as db:
+        for table, column in (("message", "id"), ("event", "message"), ("recipient", "message"), ("text", "id")):
+            db.execute(f"DELETE FROM {table} WHERE {column} = ?", (ids[3],))
+    store(node, "import", "--from", queue.directory)
+    with opened(queue.directory) as db:
+        db.execute("UPDATE counter SET waiting = 2")
+    assert "empty database" in refusal(node, "import", "--from", queue.directory)
+    assert database.sql("SELECT count(*) FROM message") == "3"
+
+
+def refusal(node, *arguments):
+    """Why a command is not carried out."""
+    done = subprocess.run([node.build / "posthouse", "-c", node.conf, "store", *map(str, arguments)], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
+    assert done.returncode in (65, 73, 78) and done.stdout == "", (done.returncode, done.stdout, done.stderr)
+    return done.stderr

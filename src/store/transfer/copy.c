@@ -103,7 +103,23 @@ static bool read_after(struct copy *c, struct str after)
 	return good;
 }
 
-bool copy_begin(struct copy *c, struct str source)
+/* Of a run that goes on: is the source as the first run has found it? That one notes it. */
+static bool check_state(struct copy *c, struct str source, struct str state)
+{
+	struct arena *a = c->t->arena;
+	const char *key = arena_cstr(a, arena_printf(a, "copied %.*s state", STR_ARG(source)));
+	struct str before;
+
+	if (!c->t->continued)
+		return c->to->ops->put_meta(c->to, key, state);
+	return c->to->ops->meta(c->to, key, a, &before) &&
+	       (str_eq(before, state) ||
+		side_fail(c->to,
+			  "a relay has worked on the queue since it began to be copied here: its new mail would be left out, and "
+			  "what it has delivered would be delivered again: copy into an empty database"));
+}
+
+bool copy_begin(struct copy *c, struct str source, struct str state)
 {
 	struct arena *a = c->t->arena;
 	struct str text, after;
@@ -119,7 +135,7 @@ bool copy_begin(struct copy *c, struct str source)
 	c->t->continued = text.n > 0;
 	if (text.n > 0 && (!read_counts(c, text) || (after.n > 0 && c->progress.step < TABLE_COUNT && !read_after(c, after))))
 		return side_fail(c->to, "what it says of a copy that was begun cannot be read");
-	return true;
+	return check_state(c, source, state);
 }
 
 bool copy_commit(struct copy *c, bool done)

@@ -23,8 +23,9 @@ struct copy {
 	bool same_keys; /* of known recipients */
 };
 
-/* Prepare, with what meta says of a run before. */
-bool copy_begin(struct copy *c, struct str source);
+/* Prepare, with what meta says of a run before. `state`: what changes in the source when a relay works on it; when it has changed
+ * since the first run, that is an error: what is copied already would not be copied again. */
+bool copy_begin(struct copy *c, struct str source, struct str state);
 /* All that is left. False: the error is in one of the sides. */
 bool copy_run(struct copy *c);
 

@@ -18,7 +18,7 @@ static bool copy_all(struct copy *c)
 
 	c->same_keys = true;
 	return c->from->ops->meta(c->from, "history", a, &history) && c->from->ops->meta(c->from, "known_key", a, &key) &&
-	       copy_begin(c, history) && c->to->ops->put_meta(c->to, "known_key", key) && copy_run(c);
+	       copy_begin(c, history, S("")) && c->to->ops->put_meta(c->to, "known_key", key) && copy_run(c);
 }
 
 /* The lines for the account file: they are read again at the end, also by a run that continues. */

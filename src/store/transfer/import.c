@@ -62,13 +62,31 @@ static bool take_key(struct copy *c)
 	return c->same_keys || lite_number(c->from, "SELECT count(*) FROM known", &c->t->known_left_out);
 }
 
+/* What no relay leaves as it was when it takes mail or delivers. */
+static bool read_state(struct side *from, struct arena *a, struct str *state_out)
+{
+	static const char *const numbers[] = {
+		"SELECT max(id) FROM message", "SELECT open_messages FROM counter", "SELECT waiting FROM counter",
+		"SELECT held FROM counter",    "SELECT failed FROM counter",        "SELECT at FROM counter",
+	};
+	uint64_t number = 0;
+	bool done = true;
+
+	*state_out = S("");
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && done; i++) {
+		done = lite_number(from, numbers[i], &number);
+		*state_out = arena_printf(a, "%.*s%s%llu", STR_ARG(*state_out), i ? " " : "", (unsigned long long)number);
+	}
+	return done;
+}
+
 static bool copy_all(struct copy *c)
 {
-	struct str instance;
+	struct str instance, state;
 
-	return c->from->ops->meta(c->from, "instance", c->t->arena, &instance) && copy_begin(c, instance) &&
-	       lite_put_accounts(c->from, c->t->accounts, c->t->accounts_n) && reserve_events(c->from, c->to, c->t->arena) &&
-	       take_key(c) && copy_run(c);
+	return c->from->ops->meta(c->from, "instance", c->t->arena, &instance) && read_state(c->from, c->t->arena, &state) &&
+	       copy_begin(c, instance, state) && lite_put_accounts(c->from, c->t->accounts, c->t->accounts_n) &&
+	       reserve_events(c->from, c->to, c->t->arena) && take_key(c) && copy_run(c);
 }
 
 static struct verdict verdict_of(struct store_transfer *t, const struct side *s)
