@@ -233,3 +233,26 @@ def refusal(node, *arguments):
                           stderr=subprocess.PIPE)
     assert done.returncode in (65, 73, 78) and done.stdout == "", (done.returncode, done.stdout, done.stderr)
     return done.stderr
+
+
+def test_ids_of_others_in_one_page():
+    """New ids differ from each other too; a row whose message is gone comes to no other message."""
+    first, second, database = Queue(), Queue(), Database()
+    node, ids = a_node(database), [(NOW - DAY << 21) + i for i in (0, 1, 2, 7)]
+    for queue, other in ((first, 0), (second, 1)):
+        with opened(queue.directory) as db:
+            for id in ids:
+                queue.message(db, id, token=id + other, parent=other)
+            queue.add(db, "event", message=ids[2] + 1, seq=1, n=0, at=NOW, name="mail.accepted", fields="of=nothing")
+            queue.add(db, "recipient", message=ids[2] + 1, n=1, lane=0, address="nobody@example.net", orcpt="", notify=0, state=3, due_at=0, attempts=0,
+                      deaths=0, reported=0, removing=0)
+        store(node, "import", "--from", queue.directory)
+    expected = "\n".join(map(str, ids))
+    assert database.sql("SELECT id FROM message WHERE parent = 0 ORDER BY id") == expected
+    others = list(map(int, database.sql("SELECT id FROM message WHERE parent = 1").split()))
+    assert len(set(others)) == 4 and not set(others) & set(ids) and {id >> 17 for id in others} == {ids[0] >> 17}, others
+    found = database.sql("SELECT m.id, e.fields FROM message m JOIN event e ON e.message = m.id AND e.name = 'mail.accepted'").split()
+    assert sorted(field.split("=")[1] for _, field in (row.split("|") for row in found)) == sorted(map(str, 2 * ids)), found
+    assert database.sql("SELECT count(*) FROM recipient") == "8"
+    before = database.sql("SELECT fields FROM event WHERE name = 'mail.renumbered' ORDER BY fields").split()
+    assert before == [f"before={id_text(id)}" for id in ids]

@@ -77,17 +77,29 @@ static bool has_message(struct copy *c, struct side *s, uint64_t id, bool *has_o
 	return done;
 }
 
-/* An id of the same time, of node 0, which makes none where a database is shared. */
-static bool free_id(struct copy *c, uint64_t id, uint64_t *id_out)
+static bool is_given(const struct batch *b, uint64_t id)
 {
+	for (size_t i = 0; i < b->n; i++)
+		if (b->new_ids[i] == id)
+			return true;
+	return false;
+}
+
+/* An id of the same time, of node 0, which makes none where a database is shared. */
+static bool free_id(struct copy *c, const struct batch *b, uint64_t id, uint64_t *id_out)
+{
+	uint64_t candidate = 0;
 	bool has = true, done = true;
 
 	for (uint64_t i = 0; i < ID_TRIES && has && done; i++) {
-		*id_out = (id & ~(node_bits | low_bits)) | ((id + i) & low_bits);
-		done = has_message(c, c->to, *id_out, &has);
-		if (done && !has && *id_out != id)
-			done = has_message(c, c->from, *id_out, &has);
+		candidate = (id & ~(node_bits | low_bits)) | ((id + i) & low_bits);
+		has = is_given(b, candidate);
+		if (!has)
+			done = has_message(c, c->to, candidate, &has);
+		if (done && !has)
+			done = has_message(c, c->from, candidate, &has);
 	}
+	*id_out = candidate;
 	return done && (!has || side_fail(c->to, "there is no free id for message %llu", (unsigned long long)id));
 }
 
@@ -130,7 +142,7 @@ static bool find_there(struct copy *c, struct batch *b)
 		}
 		if (!c->renumbers)
 			return copy_fail(c, &b->pages[TABLE_message], "an id is another message's there");
-		done = free_id(c, b->ids[i], &b->new_ids[i]);
+		done = free_id(c, b, b->ids[i], &b->new_ids[i]);
 		note_renumbered(c, b, b->ids[i]);
 		c->t->renumbered++;
 	}
@@ -152,7 +164,7 @@ static size_t place_of(const struct batch *b, uint64_t id)
 	return low;
 }
 
-/* Rows of messages that are there leave their pages; the others get the new ids. */
+/* Rows of messages that are there leave their pages, and rows without a message; the others get the new ids. */
 static void give_ids(struct copy *c, struct batch *b)
 {
 	for (size_t t = 0; t < TABLES_N; t++) {
@@ -161,7 +173,8 @@ static void give_ids(struct copy *c, struct batch *b)
 
 		for (size_t i = 0; i < p->n; i++) {
 			struct value *row = page_row(p, i);
-			uint64_t id = b->new_ids[place_of(b, row->u64)];
+			size_t place = place_of(b, row->u64);
+			uint64_t id = b->ids[place] == row->u64 ? b->new_ids[place] : 0;
 
 			copy_moved(c, (enum table_number)t)->read++;
 			row->u64 = id;
