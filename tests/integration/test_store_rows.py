@@ -256,3 +256,25 @@ def test_ids_of_others_in_one_page():
     assert database.sql("SELECT count(*) FROM recipient") == "8"
     before = database.sql("SELECT fields FROM event WHERE name = 'mail.renumbered' ORDER BY fields").split()
     assert before == [f"before={id_text(id)}" for id in ids]
+
+
+def test_exported_twice():
+    """What was exported is not exported elsewhere, or on to a part of before the database was opened again: its mail would be delivered twice."""
+    queue, database = Queue(), Database()
+    with opened(queue.directory) as db:
+        for i in range(3):
+            queue.message(db, (NOW - DAY << 21) + i)
+    node = a_node(database)
+    store(node, "import", "--from", queue.directory)
+    parts = [node.dir / name for name in ("one", "two", "three")]
+    store(node, "export", "--to", parts[0], code=-signal.SIGKILL, environment={"POSTHOUSE_CRASH": "transfer.after_commit:1"})
+    assert f"exported to {parts[0]}" in refusal(node, "export", "--to", parts[1])
+    store(node, "restored")
+    assert "another export" in refusal(node, "export", "--to", parts[0])
+    assert database.sql("SELECT count(*) FROM meta WHERE key = 'exported'") == "0"
+    store(node, "export", "--to", parts[1])
+    parts[1].rename(parts[2])
+    assert f"exported to {parts[1]}" in refusal(node, "export", "--to", parts[1])
+    store(node, "restored")
+    shutil.rmtree(parts[1])
+    store(node, "export", "--to", parts[1])

@@ -5,6 +5,7 @@
 #include "copy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -63,6 +64,31 @@ static struct verdict verdict_of(struct store_transfer *t, const struct side *s)
 	return s->away ? temp(451, S("4.3.0"), text) : perm(554, S("5.3.0"), text);
 }
 
+/* Close the database, for the copy that is in the directory. One that was begun goes on as long as the database has been closed
+ * for it; mail of a database that was exported elsewhere, or of before it was opened again, would be delivered twice. */
+static struct verdict seal(struct copy *c)
+{
+	struct store_transfer *t = c->t;
+	struct side *from = c->from, *to = c->to;
+	struct str history, exported, begun;
+
+	if (!from->ops->meta(from, "history", t->arena, &history) || !from->ops->meta(from, "exported", t->arena, &exported) ||
+	    !to->ops->meta(to, "history", t->arena, &begun))
+		return verdict_of(t, from->failed ? from : to);
+	if (begun.n > 0 && !str_eq(begun, history))
+		return perm(554, S("5.3.0"),
+			    arena_printf(t->arena, "%s has the beginning of another export: give a new directory", t->directory));
+	if (begun.n == 0 && exported.n > 0)
+		return perm(554, S("5.3.5"),
+			    arena_printf(t->arena,
+					 "the queue of this database was exported to %.*s: if that is not used, remove it, and "
+					 "`posthouse store restored` opens the database again",
+					 STR_ARG(exported)));
+	return to->ops->put_meta(to, "history", history) && cluster_seal(from, str_of(t->directory))
+		       ? ok()
+		       : verdict_of(t, from->failed ? from : to);
+}
+
 static struct verdict export_from(struct store_transfer *t, struct side *from)
 {
 	struct verdict v = visitor_stopped(&base_of(from)->db, t->database, true, t->arena);
@@ -71,12 +97,11 @@ static struct verdict export_from(struct store_transfer *t, struct side *from)
 
 	if (v.class != OK || !make_directory(t, &v))
 		return v;
-	if (!cluster_seal(from, str_of(t->directory)))
-		return verdict_of(t, from);
 	c.to = lite_open(t->directory, PART, true, t->arena, why);
 	if (!c.to)
 		return perm(554, S("5.3.0"), arena_printf(t->arena, "%s", why));
-	if (!copy_all(&c) || !read_accounts(&c) || !lite_finish(c.to))
+	v = seal(&c);
+	if (v.class == OK && (!copy_all(&c) || !read_accounts(&c) || !lite_finish(c.to)))
 		v = verdict_of(t, from->failed ? from : c.to);
 	c.to->ops->close(c.to);
 	return v;
@@ -96,8 +121,11 @@ struct verdict store_export(struct store_transfer *t)
 
 struct verdict store_export_end(struct store_transfer *t)
 {
-	const char *part = arena_cstr(t->arena, arena_printf(t->arena, "%s/%s", t->directory, PART));
-	const char *queue = arena_cstr(t->arena, arena_printf(t->arena, "%s/queue.db", t->directory));
+	int fd = open(t->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool done = fd >= 0 && renameat(fd, PART, fd, "queue.db") == 0 && fsync(fd) == 0;
+	int error = errno;
 
-	return rename(part, queue) == 0 ? ok() : perm(554, S("5.3.0"), arena_printf(t->arena, "%s: %s", queue, strerror(errno)));
+	if (fd >= 0)
+		(void)close(fd); /* only synced */
+	return done ? ok() : perm(554, S("5.3.0"), arena_printf(t->arena, "%s/queue.db: %s", t->directory, strerror(error)));
 }
