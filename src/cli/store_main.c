@@ -115,20 +115,29 @@ static int import(struct call *c)
 	return end_copy(c, &t, store_import(&t));
 }
 
-/* The account file of the new state_dir. */
+/* The directory `login` of the new state_dir, which is made. */
+static int open_login(const char *path)
+{
+	int fd = mkdir(path, 0700) == 0 || errno == EEXIST ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		die(EX_CANTCREAT, "%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* The account file of the new state_dir: written aside. Its directory can be one of a role, in which a link must lead nowhere. */
 static void write_accounts(struct call *c, const struct store_transfer *t)
 {
 	const char *login = arena_cstr(&c->arena, arena_printf(&c->arena, "%s/login", c->directory));
-	const char *path = arena_cstr(&c->arena, arena_printf(&c->arena, "%s/accounts", login));
-	const char *new = arena_cstr(&c->arena, arena_printf(&c->arena, "%s.new", path));
-	int fd = mkdir(login, 0700) == 0 || errno == EEXIST ? file_put_begin(AT_FDCWD, new, 0600) : -1, error;
+	int directory = open_login(login), fd = file_put_begin(directory, "accounts.new", 0600), error;
 	bool written = fd >= 0 && file_write(fd, S("# written by posthouse store export\n"));
 
 	for (size_t i = 0; written && i < t->accounts_n; i++)
 		written = file_write(fd, t->accounts[i].line) && file_write(fd, S("\n"));
-	error = file_put_end(AT_FDCWD, new, path, fd, written);
+	error = file_put_end(directory, "accounts.new", "accounts", fd, written);
 	if (error)
-		die(EX_CANTCREAT, "%s: %s", path, strerror(error));
+		die(EX_CANTCREAT, "%s/accounts: %s", login, strerror(error));
+	(void)close(directory); /* only synced */
 }
 
 static int export(struct call *c)
@@ -248,6 +257,7 @@ int main(int argc, char **argv)
 	struct call c;
 	int code;
 
+	umask(0077);
 	if (argc != 5)
 		die(EX_USAGE, "posthouse store runs this program");
 	config = load(argv[1]);

@@ -1,6 +1,7 @@
 """posthouse store import and export, row by row: what SQLite can hold comes back from a database as it was, and nothing comes twice."""
 import contextlib
 import sqlite3
+import stat
 
 from databases import *
 from nodes_bed import DIGITS
@@ -202,6 +203,7 @@ def test_there_and_back():
         assert len(rows) == len(after[name]), (name, len(rows), len(after[name]))
         different = [(a, b) for a, b in zip(rows, after[name]) if a != b] if name != "large" else rows != after[name]
         assert not different, (name, different[:3])
+    assert stat.S_IMODE((new / "queue.db").stat().st_mode) == 0o600
 
 
 def test_source_that_changed():
@@ -278,3 +280,20 @@ def test_exported_twice():
     store(node, "restored")
     shutil.rmtree(parts[1])
     store(node, "export", "--to", parts[1])
+
+
+def test_export_into_a_directory_of_roles():
+    """A link in the directory of the account file leads nowhere."""
+    database = Database()
+    node = Relay(1, extra=database.settings(more='node_timeout = "10s";'))
+    node.stop()
+    new, other = node.dir / "new", node.dir / "other"
+    (new / "login").mkdir(parents=True)
+    other.write_text("not ours")
+    for name in ("accounts", "accounts.new"):
+        (new / "login" / name).symlink_to(other)
+    assert "login/accounts" in refusal(node, "export", "--to", new)
+    (new / "login/accounts.new").unlink()
+    store(node, "export", "--to", new)
+    assert other.read_text() == "not ours" and not (new / "login/accounts").is_symlink()
+    assert (new / "login/accounts").read_text().count("alice") == 1
