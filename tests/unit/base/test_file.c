@@ -169,7 +169,7 @@ static void reading(void **state)
 		assert_string_equal(content, rows[i].content);
 	}
 	close(fd);
-	assert_int_equal(file_read_at(fd, NULL, 1, 0), -1);
+	assert_int_equal(file_read_at(fd, &(char){ 0 }, 1, 0), -1);
 	assert_int_equal(errno, EBADF);
 }
 

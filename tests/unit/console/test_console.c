@@ -180,14 +180,23 @@ static void test_answers_go_to_who_has_asked(void **state)
 	assert_int_equal(two->answered, 1);
 }
 
-static void send_message(int fd, enum msg_type type, const void *message)
+/* False: the console has closed. */
+static bool offer_message(int fd, enum msg_type type, const void *message)
 {
 	struct buf b;
+	bool sent;
 
 	buf_init(&b, IPC_DATAGRAM_MAX);
 	assert_true(ipc_encode(&b, type, 1, message));
-	assert_int_equal(send(fd, buf_view(&b).p, buf_view(&b).n, MSG_NOSIGNAL), buf_view(&b).n);
+	sent = send(fd, buf_view(&b).p, buf_view(&b).n, MSG_NOSIGNAL) == (ssize_t)buf_view(&b).n;
+	assert_true(sent || errno == EPIPE || errno == ECONNRESET);
 	buf_fini(&b);
+	return sent;
+}
+
+static void send_message(int fd, enum msg_type type, const void *message)
+{
+	assert_true(offer_message(fd, type, message));
 }
 
 /* The next message of this type, past the console's hello. */
@@ -285,7 +294,7 @@ static void test_messages_that_no_client_sends(void **state)
 
 		if (i < 2)
 			send_message(fd, MSG_hello, i == 0 ? &queue : &old);
-		send_message(fd, MSG_trace, &(struct msg_trace){ .id = 66 });
+		(void)offer_message(fd, MSG_trace, &(struct msg_trace){ .id = 66 }); /* it can have closed at the hello */
 		assert_true(read_to_end(w, fd) <= 1);
 		close(fd);
 	}
