@@ -4,6 +4,7 @@
 
 #include "cluster.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 
 static const char *sql(struct fixture *f, const char *text)
@@ -173,6 +174,72 @@ static void a_lane_that_is_removed_is_made_again(void **state)
 	assert_int_equal(logged(f, "store.refused"), 0);
 }
 
+/* ---- lanes that another node uses at the same time ---- */
+
+/* A connection of another node, whose transaction has done these; to be ended by commit(). */
+static PGconn *other_node(struct fixture *f, const char *statements)
+{
+	struct str words = arena_printf(&f->arena, "host=%s port=5432 user=postgres dbname=store", cluster_directory());
+	PGconn *conn = PQconnectdb(arena_cstr(&f->arena, words));
+	PGresult *r;
+
+	PQclear(PQexec(conn, "BEGIN"));
+	r = PQexec(conn, statements);
+	if (PQresultStatus(r) == PGRES_FATAL_ERROR)
+		fail_msg("%s", PQerrorMessage(conn));
+	PQclear(r);
+	return conn;
+}
+
+static void commit(PGconn *conn)
+{
+	PQclear(PQexec(conn, "COMMIT"));
+	PQfinish(conn);
+}
+
+/* It has accepted a message, and has not committed. The second time the take is repeated, which is done in single steps. */
+static void a_lane_that_is_being_filled_does_not_sleep(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t lane;
+
+	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
+	lane = lane_of(f, "a.org");
+	assert_int_equal(lease_now(f, lane, NOW * 2, 1).n, 1);
+	for (int i = 0; i < 2; i++) {
+		PGconn *other;
+
+		(void)sql(f, "UPDATE lane SET next_at=1"); /* it is awake, so the accept does not change it */
+		if (i == 1)
+			fail_times(f, 1, "40P01", "BEFORE INSERT ON taken");
+		other = other_node(f, "INSERT INTO due SELECT 999,1,id,false,1,0 FROM lane; SELECT 1 FROM lane FOR KEY SHARE");
+		assert_int_equal(lease_now(f, lane, NOW * 2, 1).n, 0);
+		commit(other);
+		assert_string_equal(sql(f, "SELECT next_at FROM lane"), "1");
+		(void)sql(f, "DELETE FROM due WHERE message=999");
+	}
+}
+
+/* It finds nothing more in the lane, and has not committed. */
+static void a_lane_that_is_put_to_sleep_is_waked(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a = { .f = f };
+	PGconn *other;
+
+	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
+	other = other_node(f, "SELECT 1 FROM lane FOR UPDATE; UPDATE lane SET next_at=9223372036854775807");
+	store_accept(f->st, message(f, 101, "b@a.org"), on_done, &a);
+	while (!a.done && strcmp(sql(f, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type='Lock'"), "0") == 0)
+		(void)uv_run(&f->loop, UV_RUN_NOWAIT);
+	assert_false(a.done);
+	commit(other);
+	answer_wait(f, &a);
+	assert_int_equal(a.v.class, OK);
+	assert_string_equal(sql(f, "SELECT next_at<9223372036854775807 FROM lane"), "t");
+	(void)sql(f, "UPDATE lane SET next_at=1"); /* 100 was there before */
+}
+
 /* What is done each second, without an operation. */
 static void idle_work_is_repeated(void **state)
 {
@@ -199,6 +266,8 @@ int main(void)
 		CASE(takes_wait_for_room_on_the_disk),
 		CASE(what_does_not_pass_is_refused),
 		CASE(a_lane_that_is_removed_is_made_again),
+		CASE(a_lane_that_is_being_filled_does_not_sleep),
+		CASE(a_lane_that_is_put_to_sleep_is_waked),
 		CASE(idle_work_is_repeated),
 	};
 
