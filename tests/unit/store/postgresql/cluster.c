@@ -193,6 +193,22 @@ const char *cluster_sql(const char *connection, const char *sql)
 	return value;
 }
 
+void cluster_demand_synchronous(const char *connection, const char *tables)
+{
+	char sql[1000];
+
+	(void)snprintf(
+		sql, sizeof(sql),
+		"CREATE FUNCTION demand() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+		" IF current_setting('synchronous_commit')<>'on' THEN RAISE EXCEPTION '%% does not wait', TG_TABLE_NAME; END IF;"
+		" RETURN NULL; END $$;"
+		"DO $$ DECLARE t text; BEGIN FOREACH t IN ARRAY string_to_array('%s',',') LOOP"
+		" EXECUTE 'CREATE CONSTRAINT TRIGGER demand AFTER INSERT OR UPDATE OR DELETE ON '||t||"
+		" ' DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION demand()'; END LOOP; END $$",
+		tables);
+	(void)cluster_sql(connection, sql);
+}
+
 const char *cluster_database(const char *name)
 {
 	char sql[300];

@@ -20,4 +20,7 @@ const char *cluster_database(const char *name);
  * when the SQL fails. */
 const char *cluster_sql(const char *connection, const char *sql);
 
+/* From now on a transaction that has changed one of these tables ("a,b") fails at its end when it would not wait for a standby. */
+void cluster_demand_synchronous(const char *connection, const char *tables);
+
 #endif

@@ -49,6 +49,42 @@ static void a_stopped_node_is_declared_dead_once(void **state)
 	assert_string_equal(sql(f, "SELECT waiting||':'||held FROM counter WHERE node=0"), "-1:1");
 }
 
+/* Another node has declared it dead after its last beat. */
+static void who_is_out_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct member *a = joined(f, 0), *b = joined(f, 1), *c = joined(f, 2);
+
+	ROUNDS(3, a, b, c);
+	take(f, c, 1);
+	(void)sql(f, "UPDATE node SET epoch=epoch+1,state='dead' WHERE number=2");
+	b->node.read_at = b->node.beat_at = boot_ms += TIMEOUT + TICK;
+	node_judge(&b->node);
+	assert_int_equal(told("node.dead"), 0);
+	assert_true(is_fenced(c));
+	(void)sql(f, "UPDATE node SET epoch=epoch+1,state='dead' WHERE number=3");
+	node_return_taken(&b->node);
+	assert_string_equal(sql(f, "SELECT count(*) FROM taken"), "1");
+	(void)sql(f, "UPDATE shard SET node=0,epoch=0");
+	node_balance(&b->node);
+	assert_string_equal(sql(f, "SELECT count(*) FROM shard WHERE node<>0"), "0");
+	assert_int_equal(db_error(&b->node.db), DB_WELL);
+}
+
+/* After the observer has looked for the last time. */
+static void who_beats_at_the_last_moment_lives(void **state)
+{
+	struct fixture *f = *state;
+	struct member *a = joined(f, 0), *b = joined(f, 1);
+
+	ROUNDS(3, b, a);
+	a->node.read_at = a->node.beat_at = boot_ms += TIMEOUT;
+	assert_true(node_step(&b->node));
+	node_judge(&a->node);
+	assert_int_equal(told("node.dead"), 0);
+	assert_true(is_fenced(b));
+}
+
 /* The writer ends them: an administrator has removed them while they were in flight. */
 static void recipients_with_a_mark_are_left_to_the_writer(void **state)
 {
@@ -242,6 +278,25 @@ static void a_backend_that_waits_for_a_standby_is_not_ended(void **state)
 	PQfinish(conn);
 }
 
+/* A failover must not undo them. */
+static void claims_beats_and_deaths_wait_for_the_standby(void **state)
+{
+	struct fixture *f = *state;
+	struct member *a, *b;
+
+	cluster_demand_synchronous(f->connection, "node,taken,due,recipient");
+	a = joined(f, 0);
+	b = joined(f, 1);
+	take(f, b, 1);
+	ROUNDS(TIMEOUT / TICK + 2, a);
+	assert_int_equal(told("node.dead"), 1);
+	assert_string_equal(sql(f, "SELECT count(*) FROM due"), "1");
+	take(f, b, 2);
+	assert_true(node_step(&b->node));
+	assert_int_equal(claim(f, b).class, OK);
+	assert_string_equal(sql(f, "SELECT count(*) FROM due"), "2");
+}
+
 /* ---- the thread ---- */
 
 static void await_shards(struct member *m, unsigned n)
@@ -295,12 +350,21 @@ static void a_thread_declares_a_stopped_one_dead(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_stopped_node_is_declared_dead_once),    TEST(recipients_with_a_mark_are_left_to_the_writer),
-		TEST(who_was_declared_dead_claims_again),      TEST(who_could_not_watch_declares_nobody_dead),
-		TEST(a_stopped_backend_with_locks_is_ended),   TEST(a_row_that_cannot_be_locked_is_told_once),
-		TEST(a_beat_that_cannot_be_made_is_told_once), TEST(a_claim_ends_what_holds_its_own_row),
-		TEST(a_copy_of_the_state_dir_is_told),         TEST(a_backend_that_waits_for_a_standby_is_not_ended),
-		TEST(threads_balance_and_give_up_at_the_end),  TEST(a_thread_declares_a_stopped_one_dead),
+		TEST(a_stopped_node_is_declared_dead_once),
+		TEST(recipients_with_a_mark_are_left_to_the_writer),
+		TEST(who_was_declared_dead_claims_again),
+		TEST(who_could_not_watch_declares_nobody_dead),
+		TEST(a_stopped_backend_with_locks_is_ended),
+		TEST(a_row_that_cannot_be_locked_is_told_once),
+		TEST(a_beat_that_cannot_be_made_is_told_once),
+		TEST(a_claim_ends_what_holds_its_own_row),
+		TEST(a_copy_of_the_state_dir_is_told),
+		TEST(a_backend_that_waits_for_a_standby_is_not_ended),
+		TEST(claims_beats_and_deaths_wait_for_the_standby),
+		TEST(who_is_out_changes_nothing),
+		TEST(who_beats_at_the_last_moment_lives),
+		TEST(threads_balance_and_give_up_at_the_end),
+		TEST(a_thread_declares_a_stopped_one_dead),
 	};
 
 	return RUN_TESTS(tests);

@@ -159,6 +159,25 @@ static void results_of_one_batch(void **state)
 	engine_check(f);
 }
 
+/* ---- what a failover must not undo ---- */
+
+static void promises_wait_for_the_standby(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t beat;
+
+	cluster_demand_synchronous(words(f), "message,recipient,due,taken,bucket,node");
+	assert_int_equal(accept_to(f, 100, "b@a.org c@b.org").class, OK);
+	assert_int_equal(lease_now(f, lane_of(f, "a.org"), LATER, 1).n, 1);
+	assert_int_equal(siblings_now(f, 100, LATER, 10).n, 1);
+	assert_int_equal(settle_now(f, 100, 1, RCPT_WAITING, NOW).class, OK);
+	assert_int_equal(settle_now(f, 100, 2, RCPT_DELIVERED, 0).class, OK);
+	beat = number(f, "SELECT beat FROM node");
+	for (unsigned i = 0; i < 1000 && number(f, "SELECT beat FROM node") < beat + 2; i++)
+		usleep(10000);
+	assert_true(number(f, "SELECT beat FROM node") >= beat + 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +185,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_lane_is_told_of_older_mail, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(leases_of_one_batch, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(results_of_one_batch, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(promises_wait_for_the_standby, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
