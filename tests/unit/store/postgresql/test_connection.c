@@ -2,6 +2,7 @@
 #include "cluster.h"
 #include "fixture.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 
@@ -72,6 +73,35 @@ static void no_answer_to_commit_is_unknown(void **state)
 	assert_error(f, DB_AWAY, "");
 }
 
+/* What was cancelled while it waits for a standby would be there, and be lost with this server. */
+static void a_commit_that_is_given_up_goes_on_waiting(void **state)
+{
+	struct fixture *f = *state;
+	const char *waiting =
+		"SELECT count(*) FROM pg_stat_activity WHERE wait_event='SyncRep' AND application_name='posthouse/3/7'";
+
+	(void)cluster_sql(f->connection, "ALTER SYSTEM SET synchronous_standby_names='nobody'");
+	(void)cluster_sql(f->connection, "SELECT pg_reload_conf()");
+	reopen(f);
+	while (db_number(&f->db, db_query(&f->db, Q_standbys)) == 0)
+		reopen(f);
+	assert_true(db_begin(&f->db));
+	assert_true(db_run(&f->db, Q_put, INT(1), TEXT(S("a")), BLOB(S(""))));
+	assert_int_equal(db_changes(&f->db), 1);
+	impatient = true;
+	assert_false(db_commit(&f->db));
+	impatient = false;
+	assert_error(f, DB_AWAY, "");
+	for (unsigned i = 0; i < 500 && strcmp(cluster_sql(f->connection, waiting), "1") != 0; i++)
+		(void)poll(NULL, 0, 10);
+	assert_string_equal(cluster_sql(f->connection, waiting), "1");
+	assert_int_equal(rows(f, "thing"), 0);
+	(void)cluster_sql(f->connection, "ALTER SYSTEM RESET synchronous_standby_names");
+	(void)cluster_sql(f->connection, "SELECT pg_reload_conf()");
+	while (rows(f, "thing") == 0)
+		(void)poll(NULL, 0, 10);
+}
+
 /* ---- servers ---- */
 
 static void a_killed_backend_is_away(void **state)
@@ -95,6 +125,39 @@ static void a_killed_backend_is_away(void **state)
 		db_forget_error(&f->db);
 		assert_null(db_query(&f->db, Q_count));
 		assert_error(f, DB_AWAY, "");
+	}
+	assert_int_equal(rows(f, "thing"), 0);
+}
+
+static size_t open_files(void)
+{
+	size_t n = 0;
+
+	for (int fd = 0; fd < 1000; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* In the middle of a transaction, after an error, and with answers that nobody has read. */
+static void reconnects_leave_nothing(void **state)
+{
+	struct fixture *f = *state;
+	size_t before = open_files();
+	char words[400];
+
+	(void)snprintf(words, sizeof(words), "host=/none,%s,%s user=postgres dbname=test", cluster_directory(),
+		       cluster_directory());
+	for (unsigned i = 0; i < 300; i++) {
+		assert_true(open_with(f, words, i % 3 == 0)); /* it is closed first */
+		assert_true(db_begin(&f->db));
+		(void)db_run(&f->db, Q_put, INT(i % 5), TEXT(S("a")), BLOB(S("")));
+		if (i % 4 == 0)
+			(void)db_query(&f->db, Q_wrong);
+		if (i % 2 == 0)
+			(void)db_query(&f->db, Q_ids); /* a walk that is not ended */
+		assert_int_equal(open_files(), before);
+		if (i % 10 == 0)
+			assert_false(open_with(f, words, 9));
 	}
 	assert_int_equal(rows(f, "thing"), 0);
 }
@@ -243,7 +306,9 @@ int main(void)
 		CASE(a_failed_transaction_does_not_commit),
 		CASE(a_warning_at_commit_is_as_good_as_no_answer),
 		CASE(no_answer_to_commit_is_unknown),
+		CASE(a_commit_that_is_given_up_goes_on_waiting),
 		CASE(a_killed_backend_is_away),
+		CASE(reconnects_leave_nothing),
 		CASE(a_stopped_server_is_away),
 		CASE(a_server_is_chosen),
 		CASE(another_encoding_is_refused),
