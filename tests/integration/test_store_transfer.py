@@ -120,14 +120,23 @@ def test_import():
 
 
 def test_import_is_refused():
-    """While a relay runs on the directory, of a directory that is none, and without a database."""
-    relay = Relay(1)
-    node = Relay(1, extra=Database().settings(), users=(), start=False)
+    """While a relay runs on the directory, of a directory that is none, without a database, and into one that changes what it gets."""
+    relay, database = Relay(1), Database()
+    node = Relay(1, extra=database.settings(), users=(), start=False)
+    relay.submit(simple_message("waits"))
     store(node, "import", "--from", relay.dir / "state", code=69)
     relay.stop()
     store(node, "import", "--from", node.dir, code=78)
     store(node, "import", code=64)
     store(relay, "import", "--from", relay.dir / "state", code=78)
+
+    store(node, "migrate")
+    database.sql("CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.device := NEW.device || 'x'; RETURN NEW; END $$")
+    for table in ("message", "account"):  # what the database stores is not what it was given
+        database.sql(f"CREATE TRIGGER change BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION change()")
+        store(node, "import", "--from", relay.dir / "state", code=65)
+        assert database.sql(f"SELECT count(*) FROM {table}") == "0"
+        database.sql(f"DROP TRIGGER change ON {table}")
     store(node, "import", "--from", relay.dir / "state")
 
 
