@@ -48,14 +48,14 @@ static void tell_accounts(struct channel *ch, const struct nodes *n)
 		ipc_send_accounts_version(ch, &(struct msg_accounts_version){ .version = n->now.accounts }, -1);
 }
 
-static void tell_all(struct queue *q)
+static void tell_all(struct queue *q, const struct nodes *n)
 {
-	if (q->nodes.now.number != 0)
-		id_source_join(&q->reports.ids, (unsigned)q->nodes.now.number, q->nodes.now.id_floor_ms);
+	if (n->now.number != 0)
+		id_source_join(&q->reports.ids, (unsigned)n->now.number, n->now.id_floor_ms);
 	for (unsigned i = 0; i < ROLE_PEERS_MAX; i++)
-		tell_channel(role_peer(q->role, ROLE_SUBMISSION, i), &q->nodes);
-	tell_channel(role_peer(q->role, ROLE_PICKUP, 0), &q->nodes);
-	tell_channel(role_peer(q->role, ROLE_TLSPOLICY, 0), &q->nodes);
+		tell_channel(role_peer(q->role, ROLE_SUBMISSION, i), n);
+	tell_channel(role_peer(q->role, ROLE_PICKUP, 0), n);
+	tell_channel(role_peer(q->role, ROLE_TLSPOLICY, 0), n);
 }
 
 /* Is it time again? *at: the next time, monotonic. */
@@ -86,7 +86,7 @@ static void look(struct queue *q)
 	if (!n->told || state != n->told_state || n->now.number != before.number || n->now.epoch != before.epoch) {
 		n->told = true;
 		n->told_state = state;
-		tell_all(q);
+		tell_all(q, n);
 	}
 	if (!before.accounts_known || before.accounts != n->now.accounts)
 		tell_accounts(role_peer(q->role, ROLE_LOGIN, 0), n);
@@ -122,26 +122,37 @@ void nodes_start(struct queue *q)
 	uv_timer_start(&q->nodes.look, on_look, LOOK_MS, 0);
 }
 
-/* The rest, and the other roles, follow with the next look. */
+/* As it is now: since the last look the store can have been opened. */
+static struct nodes nodes_now(const struct queue *q)
+{
+	struct nodes n = q->nodes;
+
+	if (q->store && !q->closing)
+		store_node(q->store, &n.now);
+	return n;
+}
+
+/* All roles that make ids hear of the number before mail is taken; the rest follows with the next look. */
 void nodes_opened(struct queue *q)
 {
-	struct store_node now;
+	struct nodes n = nodes_now(q);
 
-	store_node(q->store, &now);
-	if (now.number != 0)
-		id_source_join(&q->reports.ids, (unsigned)now.number, now.id_floor_ms);
+	if (q->nodes.shared)
+		tell_all(q, &n);
 }
 
 void nodes_peer_up(struct queue *q, struct channel *ch)
 {
 	enum role_id peer = channel_peer(ch);
+	struct nodes n;
 
 	if (!q->nodes.shared)
 		return;
+	n = nodes_now(q);
 	if (peer == ROLE_RELAY)
 		tell_horizon(q);
 	else if (peer == ROLE_LOGIN)
 		tell_accounts(ch, &q->nodes);
 	else if (peer == ROLE_SUBMISSION || peer == ROLE_PICKUP || peer == ROLE_TLSPOLICY)
-		tell_channel(ch, &q->nodes);
+		tell_channel(ch, &n);
 }

@@ -136,7 +136,8 @@ static void handle_session_over(void *ctx, struct channel *ch, const struct msg_
 	ipc_send_session_ended(ch, &(struct msg_session_ended){ .call = m->call }, -1);
 }
 
-/* A queue that is away leaves the state as it was: mail waits for the next one, as without a cluster. */
+/* A queue that is away leaves the state as it was: mail waits for the next one, as without a cluster. Number 0: queue does not
+ * know it, so far or again; what it was still holds. */
 static void handle_node_is(void *ctx, struct channel *ch, const struct msg_node_is *m, int fd)
 {
 	struct submission *sub = the_submission(ctx);
@@ -145,7 +146,8 @@ static void handle_node_is(void *ctx, struct channel *ch, const struct msg_node_
 		channel_close(ch, "a node that cannot be");
 		return;
 	}
-	id_source_join(&sub->ids, (unsigned)m->number, m->id_floor_ms);
+	if (m->number != 0)
+		id_source_join(&sub->ids, (unsigned)m->number, m->id_floor_ms);
 	sub->node_state = (enum node_state)m->state;
 }
 

@@ -89,6 +89,27 @@ static void test_told(void **state)
 	assert_int_equal(h->node_is.id_floor_ms, START_MS + 12000);
 }
 
+static void be_number(unsigned number)
+{
+	struct store_node node = up();
+
+	node.number = number;
+	store_be_node(&node);
+}
+
+/* Who connects hears the number that the node has now, not that of the last look: until the next one ids would be of no node. */
+static void test_told_at_once(void **state)
+{
+	struct harness *h = *state;
+
+	be_number(0);
+	*state = h = harness_again(h, START_MS);
+	be_number(2);
+	connect_submission(h);
+	UNTIL(h, h->node_told_n > 0);
+	assert_int_equal(h->node_is.number, 2);
+}
+
 /* At once, and a short outage not at all. */
 static void test_states(void **state)
 {
@@ -297,15 +318,11 @@ static void test_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		NODE_TEST(test_told),
-		NODE_TEST(test_states),
-		NODE_TEST(test_paused),
-		NODE_TEST(test_mail_of_others),
-		NODE_TEST(test_ids),
-		NODE_TEST(test_list),
-		NODE_TEST(test_order),
-		NODE_TEST(test_away),
-		cmocka_unit_test_setup_teardown(test_none, harness_setup, harness_teardown),
+		NODE_TEST(test_told),           NODE_TEST(test_told_at_once),
+		NODE_TEST(test_states),         NODE_TEST(test_paused),
+		NODE_TEST(test_mail_of_others), NODE_TEST(test_ids),
+		NODE_TEST(test_list),           NODE_TEST(test_order),
+		NODE_TEST(test_away),           cmocka_unit_test_setup_teardown(test_none, harness_setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);
