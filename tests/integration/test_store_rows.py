@@ -297,3 +297,29 @@ def test_export_into_a_directory_of_roles():
     store(node, "export", "--to", new)
     assert other.read_text() == "not ours" and not (new / "login/accounts").is_symlink()
     assert (new / "login/accounts").read_text().count("alice") == 1
+
+
+def test_after_a_crash():
+    """A relay that was killed: what is only in its write-ahead log is imported too. A large text of which a part is lost is counted."""
+    relay, database = Relay(1, retry='"1h"'), Database()
+    ids = [relay.submit(simple_message("a text", ("x" * 70 + "\r\n") * lines)) for lines in (1, 9000, 9000)]
+    relay.kill_all()
+    directory = relay.dir / "state"
+    assert (directory / "queue.db-wal").stat().st_size > 0
+    os.truncate(directory / "large" / ids[1], 300000)
+    documents = [json.loads(line) for line in store(a_node(database), "import", "--from", directory, "--json").splitlines()]
+    rows = {d["of"]: (d["read"], d["stored"]) for d in documents if d["kind"] == "rows"}
+    assert documents[0]["texts_missing"] == 1 and rows["message"] == (3, 3) and rows["large text"] == (2, 1), documents
+    assert int(database.sql("SELECT sum(length(bytes)) FROM text_chunk")) > 900000
+
+
+def test_other_versions():
+    """A queue of an older or a newer version is refused, and nothing of it is changed."""
+    queue, node = Queue(), a_node(Database())
+    for version in (6, 8):
+        with opened(queue.directory) as db:
+            db.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (version,))
+        said = refusal(node, "import", "--from", queue.directory)
+        assert f"has schema {version}, and this program copies 7" in said, said
+        with opened(queue.directory) as db:
+            assert db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == (version,)
