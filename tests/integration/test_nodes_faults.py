@@ -129,20 +129,21 @@ def test_two_versions():
     """A node starts beside others when it knows the tables well enough; else it ends with 78 and says who has which version."""
     bed = Bed(1)
     sql, other = bed.database.sql, Relay(bed.sink.port, extra=bed.store(), workers=1, start=False)
-    sql("UPDATE node SET schema = 2, host = 'elsewhere'; UPDATE meta SET value = '2' WHERE key IN ('schema_version', 'compatible_from')")
-    refuses(other, "schema 1", "has 2 and needs 2 at least", "install a newer version", "1 (elsewhere, schema 2)")
+    own = sql("SELECT value FROM meta WHERE key = 'schema_version'")
+    sql("UPDATE node SET schema = 99, host = 'elsewhere'; UPDATE meta SET value = '99' WHERE key IN ('schema_version', 'compatible_from')")
+    refuses(other, f"schema {own}", "has 99 and needs 99 at least", "install a newer version", "1 (elsewhere, schema 99)")
     sql("UPDATE meta SET value = '0' WHERE key IN ('schema_version', 'compatible_from')")
-    refuses(other, "schema 1", "has 0 and needs 0 at least", "posthouse store migrate", "1 (elsewhere, schema 2)")
+    refuses(other, f"schema {own}", "has 0 and needs 0 at least", "posthouse store migrate", "1 (elsewhere, schema 99)")
     assert bed.nodes() == {1: ("up", 1)}  # the refused ones have changed nothing
-    sql("UPDATE meta SET value = CASE key WHEN 'schema_version' THEN '2' ELSE '1' END WHERE key IN ('schema_version', 'compatible_from')")
+    sql("UPDATE meta SET value = CASE key WHEN 'schema_version' THEN '99' ELSE '1' END WHERE key IN ('schema_version', 'compatible_from')")
     other.start()
     bed.relays.append(other)
     assert bed.nodes() == ALIVE
     ids = [relay.submit() for relay in bed.relays]
     assert bed.check(ids) == {}
     # a migration that an older node does not know ends the epochs of all nodes
-    sql("UPDATE meta SET value = '2' WHERE key = 'compatible_from'; UPDATE node SET epoch = epoch + 1, state = 'dead' WHERE number = 2")
-    other.wait_log("needs 2 at least")
+    sql("UPDATE meta SET value = '99' WHERE key = 'compatible_from'; UPDATE node SET epoch = epoch + 1, state = 'dead' WHERE number = 2")
+    other.wait_log("needs 99 at least")
     assert sql("SELECT state FROM node WHERE number = 2") == "dead"
     other.stop()
     assert bed.check([bed.relays[0].submit()]) == {}

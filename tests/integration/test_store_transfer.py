@@ -252,10 +252,11 @@ def test_check():
     assert "fsync" in checked(node, code=1)["durability"][1]
     configure("RESET fsync", "fsync", "on")
 
-    database.sql("UPDATE meta SET value = '9'; INSERT INTO meta VALUES('exported', '/there')")
+    own = database.sql("SELECT value FROM meta WHERE key = 'schema_version'")
+    database.sql("UPDATE meta SET value = '99'; INSERT INTO meta VALUES('exported', '/there')")
     assert "install a newer version" in checked(node, code=1)["schema"][1]
     store(node, "migrate", code=78)
-    database.sql("UPDATE meta SET value = '1' WHERE key IN ('schema_version', 'compatible_from')")
+    database.sql(f"UPDATE meta SET value = '{own}' WHERE key IN ('schema_version', 'compatible_from')")
     assert "/there" in checked(node, code=1)["exported"][1]
     database.stop()
     store(node, "check", code=69)

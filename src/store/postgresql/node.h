@@ -11,7 +11,7 @@
 
 #include <uv.h>
 
-enum { NODE_MAX = 15, NODE_SHARDS = 64, NODE_SCHEMA = 1 };
+enum { NODE_MAX = 15, NODE_SHARDS = 64, NODE_SCHEMA = 2 };
 
 /* STORE_NODE_AWAY: this node's thread has no connection. The names of the others are those of node.state. */
 const char *node_state_name(enum store_node_state state);

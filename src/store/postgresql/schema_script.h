@@ -1,4 +1,4 @@
-/* schema_script.h - the tables of an empty database, schema version 1: one statement in each text. Times are ms since 1970 UTC,
+/* schema_script.h - the tables of an empty database, schema version 2: one statement in each text. Times are ms since 1970 UTC,
  * and all numbers are int8, as db.h binds them. What columns hold that are not explained here: the same column in
  * sqlite/schema.c. */
 #ifndef POSTGRESQL_SCHEMA_SCRIPT_H
@@ -21,11 +21,12 @@ static const char *const schema_script[] = {
 	") PARTITION BY RANGE(id)",
 	/* By Message-ID: find_message_id. */
 	"CREATE INDEX message_named ON message(hashtextextended(lower(message_id),0))",
+	/* take_no: of a held one that was given back, of its last take; NULL: none. While it waits, due has it. */
 	"CREATE TABLE recipient("
 	"message int8 NOT NULL,n int8 NOT NULL,address text NOT NULL,orcpt text NOT NULL,notify int8 NOT NULL,"
 	"lane int8 NOT NULL,state int8 NOT NULL,attempts int8 NOT NULL,deaths int8 NOT NULL,reported int8 NOT NULL,"
 	"removing int8 NOT NULL,class int8,code int8,enhanced text,reply text,remote text,route text,last_at int8,"
-	"meaning int8 NOT NULL DEFAULT 0,via text NOT NULL DEFAULT '',tls text NOT NULL DEFAULT '',"
+	"meaning int8 NOT NULL DEFAULT 0,via text NOT NULL DEFAULT '',tls text NOT NULL DEFAULT '',take_no int8,"
 	"PRIMARY KEY(message,n)) PARTITION BY RANGE(message)",
 	/* seq orders the events of a message; the nodes share the sequence, and none takes numbers in advance. */
 	"CREATE SEQUENCE event_seq AS int8 CACHE 1",
@@ -103,7 +104,7 @@ static const char *const schema_script[] = {
 	 * not random are left out. generation and history: raised, and another, after a restore from a backup (`posthouse store
 	 * restored`). accounts: grows by one with each change of the table account; 0: no node has filled it. */
 	"CREATE TABLE meta(key text PRIMARY KEY,value text NOT NULL)",
-	"INSERT INTO meta VALUES('schema_version','1'),('compatible_from','1'),('generation','1'),('accounts','0')",
+	"INSERT INTO meta VALUES('schema_version','2'),('compatible_from','1'),('generation','1'),('accounts','0')",
 	"INSERT INTO meta SELECT 'history',substr(replace(gen_random_uuid()::text,'-',''),1,12)",
 	"INSERT INTO meta SELECT key,substr(a,1,12)||substr(a,21,4)||substr(b,1,12)||substr(b,21,4) FROM"
 	" (SELECT key,replace(gen_random_uuid()::text,'-','') AS a,replace(gen_random_uuid()::text,'-','') AS b"

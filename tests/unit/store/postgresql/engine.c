@@ -48,6 +48,8 @@ void engine_check(struct fixture *f)
 		"SELECT count(*) FROM due d WHERE NOT EXISTS(SELECT 1 FROM recipient r WHERE r.message=d.message AND r.n=d.n AND state=1)",
 		"SELECT count(*) FROM taken t WHERE NOT EXISTS(SELECT 1 FROM recipient r WHERE r.message=t.message AND r.n=t.n"
 		" AND state IN (1,2))",
+		"SELECT count(*) FROM recipient r WHERE take_no IS NOT NULL"
+		" AND (state<>2 OR EXISTS(SELECT 1 FROM taken t WHERE t.message=r.message AND t.n=r.n))",
 		/* no lane sleeps over what is due */
 		"SELECT count(*) FROM due d WHERE NOT EXISTS(SELECT 1 FROM lane l WHERE l.id=d.lane AND l.next_at<=d.due_at)",
 		"SELECT count(*) FROM due d JOIN recipient r ON r.message=d.message AND r.n=d.n WHERE d.lane<>r.lane"

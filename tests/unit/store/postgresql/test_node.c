@@ -82,16 +82,16 @@ static void another_schema_is_refused_with_the_names_of_the_nodes(void **state)
 	struct member *a, *b = joined(f, 0);
 	struct verdict v;
 
-	(void)sql(f, "UPDATE meta SET value='3' WHERE key='schema_version'");
-	assert_int_equal(claim(f, b).class, OK); /* 1 is content with what is compatible from 1 */
-	(void)sql(f, "UPDATE meta SET value='2' WHERE key='compatible_from'");
-	(void)sql(f, "UPDATE node SET host='alpha',schema=3");
+	(void)sql(f, "UPDATE meta SET value='8' WHERE key='schema_version'");
+	assert_int_equal(claim(f, b).class, OK); /* it is compatible from 1 */
+	(void)sql(f, "UPDATE meta SET value='7' WHERE key='compatible_from'");
+	(void)sql(f, "UPDATE node SET host='alpha',schema=8");
 	a = member(f, 1);
 	v = claim(f, a);
 	assert_int_equal(v.class, PERM);
-	assert_true(str_search(v.text, S("1 (alpha, schema 3)")) < v.text.n);
+	assert_true(str_search(v.text, S("1 (alpha, schema 8)")) < v.text.n);
 	assert_true(str_search(v.text, S("newer version")) < v.text.n);
-	a->node.schema = 4;
+	a->node.schema = 9;
 	v = claim(f, a);
 	assert_int_equal(v.class, PERM);
 	assert_true(str_search(v.text, S("store migrate")) < v.text.n);

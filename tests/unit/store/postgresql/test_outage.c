@@ -377,6 +377,39 @@ static void who_was_declared_dead_goes_on(void **state)
 	assert_true(str_ends(events(f, 101), S("delivery.late")));
 }
 
+/* The result of a delivery counts also when its recipient is held by then, or was held for a while: released, the mail would come a
+ * second time. */
+static void what_was_held_meanwhile_is_delivered(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o;
+	struct answer a;
+
+	reopen_with(f, NULL, LONG_MS);
+	for (uint64_t id = 100; id < 104; id++) {
+		assert_int_equal(accept_to(f, id, "b@a.org").class, OK);
+		take(f, id);
+	}
+	assert_int_equal(alter_now(f, (struct selector){ .id = 100 }, ALTER_HOLD).in_flight, 1);
+	run_sql(f, "UPDATE node SET state='dead',epoch=epoch+1 WHERE number=1");
+	assert_int_equal(accept_to(f, 104, "b@a.org").class, OK);
+	assert_int_equal(number(f, "SELECT count(*) FROM taken"), 0);
+	for (uint64_t id = 101; id < 104; id++)
+		assert_int_equal(alter_now(f, (struct selector){ .id = id }, ALTER_HOLD).count, 1);
+	assert_int_equal(alter_now(f, (struct selector){ .id = 102 }, ALTER_RELEASE).count, 1);
+	engine_check(f);
+	for (uint64_t id = 100; id < 103; id++) {
+		assert_int_equal(settle_now(f, id, 1, RCPT_DELIVERED, 0).class, OK);
+		assert_int_equal(show(f, id).message->open, 0);
+	}
+	begin_settle(f, &a, &o, 103, RCPT_WAITING);
+	answer_wait(f, &a);
+	assert_int_equal(((const struct recipient_row *)show(f, 103).rows)->state, RCPT_HELD);
+	assert_true(str_ends(events(f, 103), S("mail.held recipient.settled")));
+	assert_int_equal(number(f, "SELECT count(*) FROM recipient WHERE take_no IS NOT NULL"), 0);
+	engine_check(f);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -393,6 +426,7 @@ int main(void)
 		CASE(a_server_that_does_not_sync_is_refused),
 		CASE(a_server_that_only_reads_is_away),
 		CASE(who_was_declared_dead_goes_on),
+		CASE(what_was_held_meanwhile_is_delivered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,14 @@
 /* test_steps.c - later versions of the tables, by steps that are made up. */
+#include "node.h"
 #include "steps.h"
 #include "tables_fixture.h"
+
+/* The tables, which are said to be the first ones. */
+static void make_first(struct fixture *f)
+{
+	make(f);
+	(void)value(f, "UPDATE meta SET value='1' WHERE key='schema_version'");
+}
 
 /* As a program that knows `n` versions migrates. */
 static struct verdict migrate(struct fixture *f, size_t n, struct store_migration *m)
@@ -28,9 +36,7 @@ static void an_additive_step_leaves_nodes_at_work(void **state)
 	struct fixture *f = *state;
 	struct store_migration m;
 
-	assert_int_equal(migrate(f, 1, &m).class, OK); /* makes the tables */
-	assert_true(m.from == 0 && m.to == 1);
-	assert_string_equal(versions(f), "1,1");
+	make_first(f);
 	(void)value(f, "INSERT INTO node VALUES(1,'a',4,1,'up',1,'',0,'alpha',0)"); /* gives no value */
 	assert_int_equal(migrate(f, 1, &m).class, OK);
 	assert_true(m.from == 1 && m.to == 1);
@@ -48,7 +54,7 @@ static void any_other_step_ends_all_epochs(void **state)
 	struct fixture *f = *state;
 	struct store_migration m;
 
-	make(f);
+	make_first(f);
 	(void)value(f, "INSERT INTO node VALUES(1,'a',4,1,'up',1,'',0,'alpha',0),(2,'b',7,1,'drained',1,'',0,'beta',0)");
 	assert_int_equal(migrate(f, 3, &m).class, TEMP); /* a node runs: the connections of the fixture have such a name */
 	assert_string_equal(versions(f), "1,1");
@@ -64,7 +70,7 @@ static void a_step_that_fails_changes_nothing(void **state)
 	struct fixture *f = *state;
 	struct store_migration m;
 
-	make(f);
+	make_first(f);
 	(void)value(f, "INSERT INTO node VALUES(1,'a',4,1,'drained',1,'',0,'alpha',0)");
 	assert_int_equal(migrate(f, 4, &m).class, TEMP);
 	assert_string_equal(versions(f), "1,1");
@@ -77,7 +83,7 @@ static void a_claim_is_waited_for(void **state)
 	struct fixture *f = *state;
 	struct store_migration m;
 
-	make(f);
+	make_first(f);
 	assert_true(db_begin(&f->other) && db_exists(&f->other, db_query(&f->other, Q_node_hold_versions)));
 	assert_true(db_script(&f->db, "SET lock_timeout='100ms'"));
 	assert_int_equal(migrate(f, 3, &m).class, TEMP);
@@ -87,14 +93,40 @@ static void a_claim_is_waited_for(void **state)
 	assert_string_equal(versions(f), "1,1");
 }
 
+static struct str columns(struct fixture *f)
+{
+	return arena_str(&f->arena,
+			 str_of(value(f, "SELECT string_agg(table_name||'.'||column_name||' '||data_type||' '||is_nullable||"
+					 "coalesce(column_default,''),',' ORDER BY table_name,ordinal_position)"
+					 " FROM information_schema.columns WHERE table_schema=current_schema()")));
+}
+
+/* The tables of version 1, brought forward, are those that an empty database gets. */
+static void the_steps_of_the_product_make_its_tables(void **state)
+{
+	struct fixture *f = *state;
+	const struct store_database d = { .connection = str_of(f->connection), .node_timeout_ms = 0 };
+	struct store_migration m;
+	struct str fresh;
+
+	assert_int_equal(store_migrate(&d, &f->arena, &m).class, OK);
+	assert_true(m.from == 0 && m.to == NODE_SCHEMA);
+	fresh = columns(f);
+	(void)value(f, "ALTER TABLE recipient DROP COLUMN take_no"); /* of 2 */
+	(void)value(f, "UPDATE meta SET value='1' WHERE key='schema_version'");
+	assert_false(str_eq(columns(f), fresh));
+	assert_int_equal(store_migrate(&d, &f->arena, &m).class, OK);
+	assert_true(m.from == 1 && m.to == NODE_SCHEMA);
+	assert_true(str_eq(columns(f), fresh));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(an_additive_step_leaves_nodes_at_work),
-		CASE(any_other_step_ends_all_epochs),
-		CASE(a_step_that_fails_changes_nothing),
-		CASE(a_claim_is_waited_for),
+		CASE(an_additive_step_leaves_nodes_at_work),    CASE(any_other_step_ends_all_epochs),
+		CASE(a_step_that_fails_changes_nothing),        CASE(a_claim_is_waited_for),
+		CASE(the_steps_of_the_product_make_its_tables),
 	};
 
 	return RUN_TESTS(tests);
