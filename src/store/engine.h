@@ -53,6 +53,7 @@ struct request {
 	const uint64_t *n_list;
 	uint64_t *states_out;    /* of charges, the caller's: written on the loop from out.rows */
 	struct find_place place; /* of store_find */
+	uint64_t at;             /* of store_alter: the time of its events, also when it is repeated; 0: it was not run */
 	struct str text, via;
 	enum alter alter;
 	enum message_kind report_kind; /* also of store_unreported */

@@ -24,6 +24,7 @@ struct alteration {
 	uint64_t *in_flight;
 	uint64_t closed_n;
 	bool changed;
+	bool done;       /* this call has done it, and its answer was lost */
 	bool whole;      /* the operation is for all recipients: the message itself is marked too */
 	uint64_t *lanes; /* to be refreshed; room for all candidates */
 	size_t lanes_n;
@@ -141,17 +142,24 @@ struct str removing_event(enum removing removing)
 	return str_of(operations[removing == REMOVING_BOUNCED ? ALTER_BOUNCE : ALTER_REMOVE].event);
 }
 
+static bool is_returned(struct alteration *c, const struct candidate *r)
+{
+	struct result was;
+
+	return recipient_read(c->e, c->id, r->n, &was) && was.removing == REMOVING_BOUNCED;
+}
+
 /* A recipient in flight is only counted; one to be removed or returned is marked, so that its result ends it. */
 static void pass_by(struct alteration *c, const struct candidate *r, enum alter operation)
 {
-	if (operation == ALTER_RELEASE) {
-		release(c, r);
+	*c->in_flight += operation != ALTER_RELEASE;
+	if (c->done)
 		return;
-	}
-	++*c->in_flight;
+	if (operation == ALTER_RELEASE)
+		release(c, r);
 	if (operation == ALTER_REROUTE)
 		reroute(c, r);
-	if (operation == ALTER_BOUNCE)
+	if (operation == ALTER_BOUNCE && !is_returned(c, r)) /* that mark has no event */
 		note_bounce(c, r);
 	if (operation == ALTER_REMOVE || operation == ALTER_BOUNCE)
 		db_run(&c->e->db, Q_recipient_removing, INT(c->id), INT(r->n),
@@ -204,7 +212,7 @@ static struct str event_fields(struct alteration *c, enum alter operation)
 	return arena_printf(a, "via=%.*s%s%.*s", STR_ARG(c->via.n ? c->via : S("default")), reason.n ? " " : "", STR_ARG(reason));
 }
 
-/* One message; false when nothing had to be changed. c: with engine, id, reason and `via`. only: NULL, or the selector whose
+/* One message; false when nothing had to be changed. c: with engine, id, now, reason and `via`. only: NULL, or the selector whose
  * recipient and destination say which recipients are meant. `leased_too`: also recipients in flight. */
 static bool alter_message(struct alteration c, enum alter operation, const struct selector *only, bool leased_too)
 {
@@ -212,8 +220,9 @@ static bool alter_message(struct alteration c, enum alter operation, const struc
 	uint64_t id = c.id;
 	struct candidate *rows;
 	size_t n = read_candidates(e, id, only, leased_too, &rows);
+	struct str event = str_of(operations[operation].event), fields = event_fields(&c, operation);
 
-	c.now = clock_now_ms();
+	c.done = e->host->alone && has_event(e, id, 0, c.now, event, fields);
 	c.whole = !only || (only->recipient.n == 0 && only->destination.n == 0);
 	/* The message was held while all recipients were in flight, and is released before they come back: only its mark goes. */
 	c.changed = read_mark(&c) && operation == ALTER_RELEASE && c.whole;
@@ -221,15 +230,17 @@ static bool alter_message(struct alteration c, enum alter operation, const struc
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].leased)
 			pass_by(&c, &rows[i], operation);
-		else
+		else if (!c.done)
 			operations[operation].step(&c, &rows[i]);
 	}
+	if (c.done)
+		return true;
 	for (size_t i = 0; i < c.lanes_n; i++)
 		lane_refresh(e, c.lanes[i]);
 	if (!c.changed)
 		return false;
 	mark_message(&c, operation);
-	add_event(e, id, 0, c.now, str_of(operations[operation].event), event_fields(&c, operation));
+	add_event(e, id, 0, c.now, event, fields);
 	if (c.closed_n)
 		message_reduce_open(e, id, c.closed_n, c.now);
 	return true;
@@ -244,10 +255,14 @@ void run_alter(struct engine *e, struct request *r)
 		r->verdict = perm(501, S("5.5.4"), S("no such operation"));
 		return;
 	}
-	n = select_messages(e, r->in.selector, r->cursor, ALTER_MAX, false, &r->arena, &ids, &r->out.next);
+	r->at = r->at > 0 ? r->at : clock_now_ms();
+	/* A message that is named can have been finished by this very call. */
+	n = select_messages(e, r->in.selector, r->cursor, ALTER_MAX, e->host->alone, &r->arena, &ids, &r->out.next);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t before = r->out.in_flight;
-		struct alteration c = { .e = e, .id = ids[i], .reason = r->text, .via = r->via, .in_flight = &r->out.in_flight };
+		struct alteration c = {
+			.e = e, .id = ids[i], .now = r->at, .reason = r->text, .via = r->via, .in_flight = &r->out.in_flight
+		};
 
 		r->out.count += alter_message(c, r->alter, r->in.selector, false);
 		if (r->out.in_flight > before)
@@ -259,7 +274,7 @@ void run_alter(struct engine *e, struct request *r)
 bool hold_message(struct engine *e, uint64_t id, struct str reason)
 {
 	uint64_t in_flight = 0;
+	struct alteration c = { .e = e, .id = id, .now = clock_now_ms(), .reason = reason, .in_flight = &in_flight };
 
-	return alter_message((struct alteration){ .e = e, .id = id, .reason = reason, .in_flight = &in_flight }, ALTER_HOLD, NULL,
-			     true);
+	return alter_message(c, ALTER_HOLD, NULL, true);
 }

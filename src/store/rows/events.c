@@ -2,14 +2,23 @@
 #include "rows.h"
 
 /* Of several nodes the event names the one that has written it. */
-void add_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)
+static struct str with_node(struct engine *e, struct str fields)
 {
 	uint64_t node = own_node(e);
 
-	if (node != 0)
-		fields = arena_printf(&e->host->arena, "%.*s%snode=%llu", STR_ARG(fields), fields.n ? " " : "",
-				      (unsigned long long)node);
-	db_run(&e->db, Q_event_add, INT(id), INT(n), INT(at), TEXT(name), TEXT(fields));
+	if (node == 0)
+		return fields;
+	return arena_printf(&e->host->arena, "%.*s%snode=%llu", STR_ARG(fields), fields.n ? " " : "", (unsigned long long)node);
+}
+
+void add_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)
+{
+	db_run(&e->db, Q_event_add, INT(id), INT(n), INT(at), TEXT(name), TEXT(with_node(e, fields)));
+}
+
+bool has_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)
+{
+	return db_exists(&e->db, db_query(&e->db, Q_event_has, INT(id), INT(n), INT(at), TEXT(name), TEXT(with_node(e, fields))));
 }
 
 /* Quotes and backslashes are escaped; control characters become spaces. */

@@ -150,8 +150,10 @@ bool charges_fit(struct engine *e, const struct accepted *m, struct request *r);
 /* accept.c: `r` is NULL for a report: a report is a result, which waits for room on a full disk. */
 struct verdict accept_message(struct engine *e, const struct accepted *m, struct request *r);
 
-/* events.c: an event of a message; reason="…" for its fields, escaped; "" without a reason. */
+/* events.c: an event of a message; has it this very event of this node, because what is repeated was done before? reason="…"
+ * for its fields, escaped; "" without a reason. */
 void add_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields);
+bool has_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields);
 struct str reason_field(struct arena *a, struct str reason);
 
 /* envelope.c: the columns ENVELOPE_COLUMNS of statements.def, from `column` on. */

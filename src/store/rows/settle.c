@@ -102,8 +102,8 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 	*lane_out = was.lane;
 	if (was.state != RCPT_WAITING && was.state != RCPT_HELD)
 		return false;
-	if (!was.counts && was.last_at == o->at) /* this result was stored before, and the answer was lost */
-		return false;
+	if (!was.counts && (was.last_at == o->at || has_event(e, o->id, o->n, o->at, S("delivery.late"), o->event_fields)))
+		return false; /* this result was stored before, and the answer was lost */
 	if (!was.counts) {
 		e->counters.late++;
 		store_note(e->host->store, LOG_INFO, "delivery.late", o->id, "the result changes nothing");
