@@ -1,6 +1,7 @@
 """Several nodes and what fails in between: two primaries, no standby, a node that is killed while the limit is reached, versions."""
 from nodes_bed import *
 from test_cluster import working_in
+from test_store_transfer import store
 
 ALIVE = {1: ("up", 1), 2: ("up", 1)}
 
@@ -41,6 +42,42 @@ def test_two_primaries():
     ids = load.stop()
     assert {code for _, code, _ in load.refused} == {451}, load.refused
     assert bed.check(ids) == {}
+
+
+def test_started_beside_an_old_primary():
+    """The old primary lives on, and a node that has seen the new one starts while only the old one can be reached: it waits for the new
+    one. When an administrator goes on with the old one all the same, `posthouse store restored` says so."""
+    databases = Databases()
+    databases.sql = lambda statement: databases.admin("primary", statement)
+    cable = Cable(databases.ports["db2"])
+    bed = Bed(1, databases, [settings(databases, "local", "5s").replace(str(databases.ports["db2"]), str(cable.port))])
+    [node] = bed.relays
+    timeline = lambda: (node.dir / "state/node").read_text().split()[-1]
+    ids = [node.submit()]
+    assert bed.check(ids) == {} and timeline() == "1"
+    databases.run("promote")
+    wait_for(lambda: timeline() == "2", timeline)
+    node.stop()
+    cable.whole.clear()
+    node.start()
+    node.wait_log(f"port {databases.ports['db1']}: it is on timeline 1, and 2 was seen")
+    assert databases.admin("db1", "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'posthouse/%' AND wait_event = 'SyncRep'") == "0"
+    cable.whole.set()
+    bed.wait_state(1, "up")
+    assert bed.nodes() == {1: ("up", 2)}
+    node.wait_log("event=store.relieved")
+    ids.append(node.submit())
+    assert bed.check(ids) == {}
+
+    node.stop()
+    cable.whole.clear()
+    databases.admin("db1", "ALTER SYSTEM RESET synchronous_standby_names")
+    databases.admin("db1", "SELECT pg_reload_conf()")
+    store(node, "restored")
+    cable.whole.set()
+    node.start()
+    wait_for(lambda: databases.admin("db1", "SELECT state FROM node") == "up", "a node at the old one")
+    assert timeline() == "1"
 
 
 def test_lost_standby():

@@ -26,17 +26,12 @@ static void disconnect(struct node *n)
 
 static bool connect_server(struct node *n)
 {
-	const struct store_database *d = n->host->database;
 	struct arena a = { 0 };
-	struct str name = node_name(n, &a);
-	struct db_target target = { .connection = arena_cstr(&a, d->connection),
-				    .password = d->password,
-				    .application_name = arena_cstr(&a, name),
-				    .timeline_seen = node_timeline(n) };
+	struct db_target target = node_target(n, &a);
 	bool opened = db_open(&n->db, &target) && schema_session(&n->db);
 
 	if (opened) {
-		node_saw_timeline(n, n->db.timeline);
+		node_saw_timeline(n, n->db.timeline, n->db.history);
 		uv_mutex_lock(&n->lock);
 		n->connected = true;
 		uv_mutex_unlock(&n->lock);

@@ -159,20 +159,10 @@ static bool take_row(struct node *n, struct db *db, struct claiming *c, bool *ta
 	return node_give_back(n, db, &r);
 }
 
-/* A full disk is no reason not to work. */
-static void keep(struct node *n, const struct claiming *c)
-{
-	struct identity now = c->now_seen;
-
-	now.epoch = c->epoch;
-	if (!identity_write(n->host->state_dir, &now))
-		node_note(n, LOG_WARNING, "node.unwritten", "%s/node: %s: an older copy of the database would not be noticed",
-			  n->host->state_dir, strerror(errno));
-}
-
 /* The claim is committed, which shows that we live as a beat does. */
 static void become(struct node *n, struct db *db, const struct claiming *c)
 {
+	struct identity now = c->now_seen;
 	char name[64];
 
 	uv_mutex_lock(&n->lock);
@@ -187,7 +177,9 @@ static void become(struct node *n, struct db *db, const struct claiming *c)
 		n->id_floor = c->id_floor;
 	uv_mutex_unlock(&n->lock);
 	n->claim_doubtful = false;
-	keep(n, c);
+	now.epoch = c->epoch;
+	now.timeline = db->timeline;
+	node_saw_database(n, now);
 	(void)snprintf(name, sizeof name, "posthouse/%u/%llu", (unsigned)c->number, (unsigned long long)c->epoch);
 	(void)db_exists(db, db_query(db, Q_node_rename, TEXT(str_of(name)))); /* the error stays in db */
 	node_note(n, LOG_INFO, "node.claimed", "this is node %u, epoch %llu", (unsigned)c->number, (unsigned long long)c->epoch);

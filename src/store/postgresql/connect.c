@@ -22,6 +22,8 @@ struct server {
 	PGconn *conn; /* NULL: none */
 	uint32_t timeline;
 	bool pooled; /* something answers for it */
+	uint64_t generation; /* 0: it has no tables */
+	char history[17];
 };
 
 /* ---- words of the connection ---- */
@@ -198,15 +200,44 @@ static const char *ask_timeline(struct server *s, uint64_t end_ms)
 	return why;
 }
 
-/* Why this host is not the one: added to the words of the error, which may cut it. */
-static void add_reason(struct buf *why, const struct hosts *hosts, size_t i, const char *text)
+/* Which database is it? NULL, or why there is no answer. */
+static const char *ask_history(struct server *s, uint64_t end_ms)
 {
-	struct str host = list_at(hosts->host.n > 0 ? hosts->host : hosts->hostaddr, i), reason = str_trim(str_of(text));
+	const char *why;
+	PGresult *r = ask(s->conn,
+			  "SELECT (SELECT value FROM meta WHERE key='generation'),(SELECT value FROM meta WHERE key='history')",
+			  end_ms, &why);
+	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 
-	(void)buf_printf(why, "%s%.*s: %.*s", why->n > 0 ? "; " : "", STR_ARG(host.n > 0 ? host : S("local")), STR_ARG(reason));
+	if (r && PQresultStatus(r) == PGRES_TUPLES_OK) {
+		s->generation = strtoull(PQgetvalue(r, 0, 0), NULL, 10);
+		(void)snprintf(s->history, sizeof s->history, "%s", PQgetvalue(r, 0, 1));
+	} else if (r && !(state && strcmp(state, "42P01") == 0)) { /* else it has no such table */
+		why = PQerrorMessage(s->conn);
+	}
+	PQclear(r);
+	return why;
 }
 
-/* Ask host `i`, and keep it when it is on a newer timeline than the best so far. */
+static bool is_better(const struct server *s, const struct server *best)
+{
+	if (!best->conn || s->generation != best->generation)
+		return !best->conn || s->generation > best->generation;
+	return s->timeline > best->timeline;
+}
+
+/* Why this host is not the one, without libpq's hints, which are further lines: added to the words of the error, which may cut
+ * it. */
+static void add_reason(struct buf *why, const struct hosts *hosts, size_t i, const char *text)
+{
+	struct str host = list_at(hosts->host.n > 0 ? hosts->host : hosts->hostaddr, i), port = list_at(hosts->port, i);
+	struct str all = str_trim(str_of(text)), reason = str_head(all, str_search(all, S("\n\t")));
+
+	(void)buf_printf(why, "%s%.*s%s%.*s: %.*s", why->n > 0 ? "; " : "", STR_ARG(host.n > 0 ? host : S("local")),
+			 port.n > 0 ? " port " : "", STR_ARG(port), STR_ARG(reason));
+}
+
+/* Ask host `i`, and keep it when it is better than the best so far. */
 static void ask_host(struct db *db, const struct db_target *target, const PQconninfoOption *options, const struct hosts *hosts,
 		     size_t i, struct server *best, struct buf *why)
 {
@@ -219,11 +250,14 @@ static void ask_host(struct db *db, const struct db_target *target, const PQconn
 		reason = PQerrorMessage(s.conn);
 	if (!reason)
 		reason = ask_timeline(&s, end);
-	if (!reason && s.timeline < target->timeline_seen) {
+	if (!reason)
+		reason = ask_history(&s, end);
+	if (!reason && s.timeline < target->timeline_seen &&
+	    (!target->history_seen || strcmp(s.history, target->history_seen) == 0)) {
 		(void)snprintf(old, sizeof(old), "it is on timeline %u, and %u was seen", s.timeline, target->timeline_seen);
 		reason = old;
 	}
-	if (!reason && best->conn && s.timeline <= best->timeline)
+	if (!reason && !is_better(&s, best))
 		reason = "another is on the same timeline or a newer one";
 	if (reason) {
 		add_reason(why, hosts, i, reason);
@@ -300,6 +334,7 @@ static bool choose(struct db *db, const struct db_target *target, const PQconnin
 	db->conn = best.conn;
 	db->timeline = best.timeline;
 	db->pooled = best.pooled;
+	memcpy(db->history, best.history, sizeof db->history);
 	if (!db->conn)
 		db_fail(db, DB_AWAY, why.n > 0 ? buf_view(&why).p : "no server");
 	buf_fini(&why);

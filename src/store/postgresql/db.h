@@ -50,6 +50,7 @@ struct db {
 	char error[256];
 	uint32_t timeline; /* of the server that db_open() chose */
 	bool pooled;       /* a pooler is between */
+	char history[17];  /* and its database's, of meta; empty: it has no tables so far */
 	bool in_transaction;
 	bool unsynced; /* something was sent since the last sync, so the state of the transaction is not known */
 	bool committing;
@@ -109,15 +110,16 @@ struct db_target {
 	struct str password; /* empty: none; copied into libpq only */
 	const char *application_name; /* posthouse/NUMBER/EPOCH */
 	uint32_t timeline_seen;       /* a server on an older timeline is refused; 0: any */
+	const char *history_seen;     /* unless it has another history than this; NULL: whatever it has */
 	bool pooler_allowed;          /* else it is refused */
 	db_notice_fn on_notice;       /* NULL: notices are dropped */
 	void *ctx;
 };
 
-/* Choose a server and open: of those that answer within 2 s each and are not standbys the one on the newest timeline, which is
- * then in db->timeline. False after an error, and it is not open: DB_PRIVATE when only the administrator can help (the words of
- * the connection, the database's encoding, a pooler), else DB_AWAY. It is closed first, if need be. libpq resolves names, which
- * blocks the thread. */
+/* Choose a server and open: of those that answer within 2 s each and are not standbys the one whose database has the highest
+ * generation (of meta), and of these the one on the newest timeline, which is then in db->timeline. False after an error, and
+ * it is not open: DB_PRIVATE when only the administrator can help (the words of the connection, the database's encoding, a
+ * pooler), else DB_AWAY. It is closed first, if need be. libpq resolves names, which blocks the thread. */
 bool db_open(struct db *db, const struct db_target *target);
 void db_close(struct db *db);
 

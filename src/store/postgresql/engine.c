@@ -25,19 +25,15 @@ static struct str shards_text(struct arena *a, uint64_t shards)
 /* Connect, and see that the server keeps what it commits. */
 static struct verdict connect_server(struct postgresql *p, struct arena *a)
 {
-	const struct store_database *d = p->e.host->database;
-	struct db_target target = { .connection = arena_cstr(a, d->connection),
-				    .password = d->password,
-				    .application_name = arena_cstr(a, node_name(&p->node, a)),
-				    .timeline_seen = node_timeline(&p->node) };
+	struct db_target target = node_target(&p->node, a);
 
 	if (!db_open(&p->e.db, &target))
 		return db_error(&p->e.db) == DB_AWAY ? store_busy
 						     : perm(554, S("5.3.5"), arena_printf(a, "the database: %s", p->e.db.error));
 	p->e.db.collect = gather_collect;
-	node_saw_timeline(&p->node, p->e.db.timeline);
+	node_saw_timeline(&p->node, p->e.db.timeline, p->e.db.history);
 	(void)schema_session(&p->e.db);
-	if (!db_check_durability(&p->e.db, d->standby, p->why, sizeof p->why)) {
+	if (!db_check_durability(&p->e.db, p->e.host->database->standby, p->why, sizeof p->why)) {
 		if (db_error(&p->e.db) != DB_WELL) { /* it has not said */
 			p->why[0] = 0;
 			return store_busy;
@@ -71,7 +67,9 @@ static struct verdict open_parts(struct postgresql *p, struct arena *a)
 	if (!p->e.host->database)
 		return perm(554, S("5.3.5"), S("store.connection is not set"));
 	node_init(&p->node, p->e.host);
-	v = connect_server(p, a);
+	v = node_recall(&p->node, a);
+	if (v.class == OK)
+		v = connect_server(p, a);
 	if (v.class == OK)
 		v = schema_open(&p->e.db, a);
 	if (v.class == OK)

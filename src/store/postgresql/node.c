@@ -41,7 +41,7 @@ void node_init(struct node *n, struct engine_host *host)
 					.durability = 60000,
 					.id_ahead = 10000 } };
 	assert(n->timing.timeout > n->timing.margin);
-	if (uv_mutex_init(&n->lock) != 0 || uv_cond_init(&n->wake) != 0)
+	if (uv_mutex_init(&n->lock) != 0 || uv_mutex_init(&n->file_lock) != 0 || uv_cond_init(&n->wake) != 0)
 		abort();
 }
 
@@ -49,6 +49,7 @@ void node_fini(struct node *n)
 {
 	assert(!n->started);
 	uv_cond_destroy(&n->wake);
+	uv_mutex_destroy(&n->file_lock);
 	uv_mutex_destroy(&n->lock);
 }
 
@@ -115,14 +116,6 @@ bool node_accounts(const struct node *n, uint64_t *version_out)
 	*version_out = m->accounts;
 	uv_mutex_unlock(&m->lock);
 	return known;
-}
-
-void node_saw_timeline(struct node *n, uint32_t timeline)
-{
-	(void)locked(n);
-	if (timeline > n->timeline)
-		n->timeline = timeline;
-	uv_mutex_unlock(&n->lock);
 }
 
 size_t node_others(const struct node *n, struct node_row others_out[static NODE_MAX], struct node_counters *count_out)

@@ -8,6 +8,7 @@
 
 #include "db.h"
 #include "engine.h"
+#include "identity_form.h"
 
 #include <uv.h>
 
@@ -58,7 +59,8 @@ struct node {
 	uint64_t schema;            /* of this program */
 	char config_hash[65];
 
-	uv_mutex_t lock; /* protects the members below, up to the next comment */
+	uv_mutex_t file_lock; /* of state_dir/node */
+	uv_mutex_t lock;      /* protects the members below, up to the next comment */
 	uv_cond_t wake;
 	unsigned number; /* 0: none so far */
 	uint64_t epoch;
@@ -68,6 +70,7 @@ struct node {
 	bool durable;
 	bool stop;
 	uint32_t timeline;   /* the newest that was seen */
+	char history[17];    /* of the database, whose timeline it is */
 	uint64_t id_floor;   /* ids begin above this time */
 	uint64_t beat_at;    /* boot time: the start of the last beat that was committed */
 	uint64_t horizon;    /* boot time: no delivery goes past its dot after this; 0: none */
@@ -119,6 +122,16 @@ void node_stop(struct node *n);
 /* What an administrator orders of any node (0: this one), within a transaction; PERM says why not. */
 struct verdict node_order(struct node *n, struct db *db, struct arena *a, enum node_order order, unsigned number);
 
+/* ---- which server it uses (seen.c) ---- */
+
+/* What is known of the last process with this state_dir, before the first connection. PERM: state_dir/node cannot be used. */
+struct verdict node_recall(struct node *n, struct arena *a);
+/* For a connection of this node; in `a`. After each db_open(): the newest timeline is kept in state_dir/node. */
+struct db_target node_target(const struct node *n, struct arena *a);
+void node_saw_timeline(struct node *n, uint32_t timeline, const char *history);
+/* The database was joined: keep which one it is, and the epoch. */
+void node_saw_database(struct node *n, struct identity seen);
+
 /* ---- what any thread can ask ---- */
 unsigned node_number(const struct node *n);
 uint64_t node_epoch(const struct node *n);
@@ -136,7 +149,6 @@ int64_t node_clock_ahead(const struct node *n);
 bool node_accounts(const struct node *n, uint64_t *version_out); /* false: not known so far */
 uint32_t node_timeline(const struct node *n);
 uint64_t node_dead_rows(const struct node *n);
-void node_saw_timeline(struct node *n, uint32_t timeline);
 size_t node_others(const struct node *n, struct node_row others_out[static NODE_MAX], struct node_counters *count_out);
 
 /* ---- between the files of the node; tests call them too ---- */

@@ -195,7 +195,7 @@ static void a_server_is_chosen(void **state)
 	db_close(&f->db);
 	assert_false(open_with(f, words, 2));
 	assert_error(f, DB_AWAY, "");
-	assert_non_null(strstr(f->db.error, "it is on timeline 1, and 2 was seen"));
+	assert_non_null(strstr(f->db.error, " port 5432: it is on timeline 1, and 2 was seen"));
 	assert_non_null(strstr(f->db.error, "/none"));
 	(void)snprintf(words, sizeof(words), "host=%s,%s,%s port=5432,5433", there, there, there);
 	assert_false(open_with(f, words, 0));
