@@ -196,6 +196,23 @@ static void a_beat_moves_the_horizon_and_the_floor_of_ids(void **state)
 	assert_true(node_id_floor(&a->node) > number(f, "SELECT " NODE_NOW));
 }
 
+static uint64_t time_that_passes(void)
+{
+	return boot_ms += 10;
+}
+
+/* The others have seen it then at the earliest. */
+static void the_horizon_counts_from_the_start_of_the_beat(void **state)
+{
+	struct fixture *f = *state;
+	struct member *a = joined(f, 0);
+	uint64_t before = boot_ms;
+
+	a->node.boottime = time_that_passes;
+	assert_true(node_step(&a->node));
+	assert_int_equal(node_horizon(&a->node), before + 10 + TIMEOUT - TICK);
+}
+
 static void the_horizon_stays_while_the_server_is_away(void **state)
 {
 	struct fixture *f = *state;
@@ -424,6 +441,7 @@ int main(void)
 		TEST(the_sixteenth_node_is_refused),
 		TEST(another_schema_is_refused_with_the_names_of_the_nodes),
 		TEST(a_beat_moves_the_horizon_and_the_floor_of_ids),
+		TEST(the_horizon_counts_from_the_start_of_the_beat),
 		TEST(the_horizon_stays_while_the_server_is_away),
 		TEST(the_others_are_known),
 		TEST(a_primary_of_before_is_given_up),
