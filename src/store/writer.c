@@ -99,11 +99,13 @@ static bool recover_from_error(struct writer *w)
 	return !w->host.failed;
 }
 
-/* One operation in a transaction of its own; its verdict tells. False: it found no room, or no database. */
+/* One operation in a transaction of its own; its verdict tells. False: it found no room, or no database. What fails in the same
+ * way when the database is back is refused when the operation waits no longer: somebody holds what it needs. */
 static bool run_alone(struct writer *w, struct op *op)
 {
 	enum engine_error error;
 	unsigned passing = 0;
+	bool was_back = false;
 
 	w->host.alone = true;
 	for (;;) {
@@ -116,18 +118,19 @@ static bool run_alone(struct writer *w, struct op *op)
 			return true;
 		if (error == ENGINE_PASSING && ++passing < PASSING_MAX)
 			w->engine->forget_error(w->e);
-		else if (error != ENGINE_AWAY)
+		else if (error != ENGINE_AWAY || (was_back && !outage_is_patient(w, op)))
 			break;
 		else if (!outage_wait(w, outage_patience(w, op))) {
 			op->request.verdict = store_away;
 			return false;
-		}
+		} else
+			was_back = true;
 	}
 	if (error != ENGINE_FULL)
 		store_note(w->st, LOG_ERROR, "store.refused", op->request.id, w->engine->error_text(w->e));
 	w->engine->forget_error(w->e);
 	op->request.verdict = error == ENGINE_FULL ? store_full : store_away;
-	return error != ENGINE_FULL;
+	return error != ENGINE_FULL && error != ENGINE_AWAY;
 }
 
 /* The same; *away: a try to reach the database was in vain, so who has no patience is not tried. */

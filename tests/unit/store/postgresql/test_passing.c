@@ -99,7 +99,12 @@ static void writes_are_repeated(void **state)
 static void a_lock_that_stays_is_an_outage(void **state)
 {
 	struct fixture *f = *state;
+	struct store_database *d = ARENA_NEW(&f->arena, struct store_database);
 
+	*d = *f->options.database;
+	d->patience_ms = 600000;
+	f->options.database = d;
+	fixture_reopen(f);
 	capture();
 	fail_times(f, 2, "55P03", "BEFORE INSERT ON event");
 	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
@@ -107,6 +112,30 @@ static void a_lock_that_stays_is_an_outage(void **state)
 	assert_str(events(f, 100), "mail.accepted");
 	assert_true(logged(f, "store.away") > 0);
 	assert_int_equal(logged(f, "store.refused"), 0);
+}
+
+/* As one that a person has in a session that is left open: nothing waits for it longer than it does for the database. */
+static void a_lock_that_stays_longer_refuses_what_needs_it(void **state)
+{
+	struct outcome o = {
+		.id = 100, .n = 1, .state = RCPT_DELIVERED, .attempted = true, .at = NOW + 5, .event = S("settled")
+	};
+	struct fixture *f = *state;
+	struct answer a = { .f = f };
+
+	capture();
+	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
+	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW * 2, 1).n, 1);
+	fail_times(f, 1000000, "55P03", "BEFORE INSERT ON event");
+	store_settle(f->st, &o, 1, on_done, &a);
+	assert_int_equal(accept_to(f, 101, "b@a.org").class, TEMP);
+	assert_int_equal(put_ban(f, "net:192.0.2.1", 1, NOW, "who needs nothing of that").class, OK);
+	assert_false(a.done); /* a result is tried again */
+	(void)sql(f, "DROP TRIGGER fails ON event");
+	answer_wait(f, &a);
+	assert_int_equal(a.v.class, OK);
+	assert_int_equal(accept_to(f, 101, "b@a.org").class, OK);
+	engine_check(f);
 }
 
 static void takes_and_results_are_repeated(void **state)
@@ -262,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(writes_are_repeated),
 		CASE(a_lock_that_stays_is_an_outage),
+		CASE(a_lock_that_stays_longer_refuses_what_needs_it),
 		CASE(takes_and_results_are_repeated),
 		CASE(takes_wait_for_room_on_the_disk),
 		CASE(what_does_not_pass_is_refused),
