@@ -92,8 +92,9 @@ class Test:
 
 
 def run_all(jobs, at_once):
-    """The ends of these tests, as they come. There are no threads here: a process that is forked would have their locks."""
-    running, waiting = selectors.DefaultSelector(), list(reversed(jobs))
+    """The ends of these tests, as they come. Those that are allowed the most time begin first, so none of them runs alone in the end.
+    There are no threads here: a process that is forked would have their locks."""
+    running, waiting = selectors.DefaultSelector(), sorted(reversed(jobs), key=lambda job: job[1])
     while waiting or running.get_map():
         while waiting and len(running.get_map()) < at_once:
             test = Test(*waiting.pop())
