@@ -25,23 +25,6 @@ bool selector_takes(const struct selector *s, struct str address)
 	return s->destination.n == 0 || str_ieq(str_from(address, at + 1), s->destination);
 }
 
-/* Does the message have an open recipient that matches the selector? */
-static bool recipient_matches(struct engine *e, uint64_t id, const struct selector *s)
-{
-	struct db_rows *q;
-
-	if (s->recipient.n == 0 && s->destination.n == 0)
-		return true;
-	q = db_query(&e->db, Q_open_addresses, INT(id));
-	while (db_row(&e->db, q)) {
-		if (selector_takes(s, db_str(q, 0))) {
-			db_end(q);
-			return true;
-		}
-	}
-	return false;
-}
-
 struct recipient_row read_recipient_row(struct engine *e, struct arena *a, struct db_rows *q, uint64_t id)
 {
 	return (struct recipient_row){ .n = db_u64(q, 0),
@@ -49,7 +32,7 @@ struct recipient_row read_recipient_row(struct engine *e, struct arena *a, struc
 				       .remote = db_keep(a, q, 2),
 				       .route = db_keep(a, q, 3),
 				       .state = (enum recipient_state)db_u64(q, 4),
-				       .leased = lease_has(e, id, db_u64(q, 0)),
+				       .leased = own_node(e) ? db_u64(q, 15) > 0 : lease_has(e, id, db_u64(q, 0)),
 				       .due_at = db_u64(q, 5),
 				       .attempts = db_u64(q, 6),
 				       .last_at = db_u64(q, 7),
@@ -60,85 +43,101 @@ struct recipient_row read_recipient_row(struct engine *e, struct arena *a, struc
 				       .node = db_u64(q, 15) };
 }
 
-/* Does a row of select_open, select_login or select_id fit the selector? */
-static bool row_matches(struct engine *e, const struct selector *s, struct db_rows *q, uint64_t now)
+/* Does a row of select_open, select_login or select_ids fit the selector, as far as it is not about recipients? */
+static bool row_matches(const struct selector *s, struct db_rows *q, uint64_t now)
 {
 	uint64_t received_at = db_u64(q, 1);
 
 	if (s->older_than_ms && (received_at > now || now - received_at < s->older_than_ms))
 		return false;
-	if (s->sender.n && !str_ieq(db_str(q, 2), s->sender))
-		return false;
-	return recipient_matches(e, db_u64(q, 0), s);
+	return s->sender.n == 0 || str_ieq(db_str(q, 2), s->sender);
 }
 
-/* Does the message that the selector names match the rest of the selector? */
-static bool select_one(struct engine *e, const struct selector *s, uint64_t id, bool finished_too, uint64_t now)
+/* Keep those of the messages that have an open recipient which matches the selector; returns their number. */
+static size_t keep_matching(struct engine *e, const struct selector *s, uint64_t *ids, size_t n)
 {
-	struct db_rows *q = db_query(&e->db, Q_select_id, INT(id));
-	bool fits;
+	struct many m = { .e = e,
+			  .statement = Q_recipient_matching,
+			  .ids = ids,
+			  .n = n,
+			  .values = { TEXT(s->recipient), TEXT(s->destination) },
+			  .values_n = 2 };
+	struct db_rows *q;
+	size_t kept = 0;
 
-	if (!db_row(&e->db, q))
-		return false;
-	fits = row_matches(e, s, q, now) && (s->user.n == 0 || str_eq(db_str(q, 3), s->user));
-	db_end(q);
-	if (!fits || finished_too)
-		return fits;
-	return db_exists(&e->db, db_query(&e->db, Q_message_open, INT(id)));
+	if (s->recipient.n == 0 && s->destination.n == 0)
+		return n;
+	while ((q = many_row(&m)))
+		if (selector_takes(s, db_str(q, 1)))
+			ids[kept++] = db_u64(q, 0); /* there is one row of a message, so this one has been asked already */
+	return kept;
 }
 
 /* The messages that the selector names by their id or Message-ID. */
-static size_t select_named(struct engine *e, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
-			   struct arena *a, uint64_t *ids, uint64_t *next_out)
+static size_t select_named(struct engine *e, const struct selector *s, uint64_t cursor, bool finished_too, struct arena *a,
+			   uint64_t *ids)
 {
-	uint64_t one = s->id, *named = &one, now = clock_now_ms();
-	size_t named_n = 1, n = 0;
+	uint64_t one = s->id, now = clock_now_ms();
+	struct many m = { .e = e, .statement = Q_select_ids, .ids = &one, .n = 1 };
+	struct db_rows *q;
+	size_t n = 0;
 
-	if (s->message_id.n)
-		named_n = find_message_id(e, s->message_id, a, NAMED_MAX, &named);
-	for (size_t i = 0; i < named_n; i++) {
-		if (cursor >= named[i] || (s->id && s->id != named[i]) || !select_one(e, s, named[i], finished_too, now))
-			continue;
-		if (n == max) {
-			*next_out = n ? ids[n - 1] : cursor;
-			break;
-		}
-		ids[n++] = named[i];
+	if (s->message_id.n) {
+		uint64_t *named;
+
+		m.n = find_message_id(e, s->message_id, a, NAMED_MAX, &named);
+		m.ids = named;
 	}
-	return n;
+	while ((q = many_row(&m))) {
+		uint64_t id = db_u64(q, 0);
+
+		if (id > cursor && (s->id == 0 || s->id == id) && row_matches(s, q, now) &&
+		    (s->user.n == 0 || str_eq(db_str(q, 3), s->user)) && (finished_too || db_u64(q, 4)))
+			ids[n++] = id;
+	}
+	return keep_matching(e, s, ids, n);
+}
+
+/* Look at so many open messages from *cursor on, which is moved. *ended_out: there are no more. */
+static size_t select_walk(struct engine *e, const struct selector *s, uint64_t *cursor, size_t look_at, uint64_t *ids,
+			  bool *ended_out)
+{
+	struct db_rows *q = s->user.n ? db_query(&e->db, Q_select_login, INT(*cursor), TEXT(s->user), INT(look_at))
+				      : db_query(&e->db, Q_select_open, INT(*cursor), INT(look_at));
+	uint64_t now = clock_now_ms();
+	size_t seen = 0, n = 0;
+
+	for (; seen < look_at && db_row(&e->db, q); seen++) {
+		*cursor = db_u64(q, 0);
+		if (row_matches(s, q, now))
+			ids[n++] = *cursor;
+	}
+	db_end(q);
+	*ended_out = seen < look_at;
+	return keep_matching(e, s, ids, n);
 }
 
 size_t select_messages(struct engine *e, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
 		       struct arena *a, uint64_t **ids_out, uint64_t *next_out)
 {
-	uint64_t *ids = ARENA_ARRAY(a, uint64_t, max + 1), now = clock_now_ms();
-	size_t n = 0, seen = 0;
-	struct db_rows *q;
-	bool more = true;
+	uint64_t *ids = ARENA_ARRAY(a, uint64_t, max + 1 + SCAN_MAX);
+	bool ended = true;
+	size_t n;
 
 	*ids_out = ids;
 	*next_out = 0;
-	if (s->id || s->message_id.n)
-		return select_named(e, s, cursor, max, finished_too, a, ids, next_out);
-	/* Mostly all messages fit: then a page is enough. */
-	for (size_t asked = max + 1; more; asked = SCAN_MAX + 1) {
-		size_t rows_n = 0;
-
-		q = s->user.n ? db_query(&e->db, Q_select_login, INT(cursor), TEXT(s->user), INT(asked))
-			      : db_query(&e->db, Q_select_open, INT(cursor), INT(asked));
-		for (; db_row(&e->db, q); rows_n++) {
-			if (n == max || seen++ == SCAN_MAX) { /* the next call continues from here */
-				*next_out = cursor;
-				db_end(q);
-				break;
-			}
-			cursor = db_u64(q, 0);
-			if (row_matches(e, s, q, now))
-				ids[n++] = cursor;
-		}
-		more = rows_n == asked && *next_out == 0;
+	if (s->id || s->message_id.n) {
+		n = select_named(e, s, cursor, finished_too, a, ids);
+	} else {
+		n = select_walk(e, s, &cursor, max + 1, ids, &ended); /* mostly all messages fit: then a page is enough */
+		if (n <= max && !ended)
+			n += select_walk(e, s, &cursor, SCAN_MAX, ids + n, &ended);
 	}
-	return n;
+	if (n > max)
+		*next_out = max ? ids[max - 1] : cursor; /* the next call continues from here */
+	else if (!ended)
+		*next_out = cursor;
+	return n < max ? n : max;
 }
 
 /* "451 4.7.1 text", without the parts that are not known. */
@@ -155,53 +154,53 @@ struct str stored_reply(struct arena *a, struct db_rows *q, int code_column)
 }
 
 /* Recipients can be held when their message is not: an administrator named them, or relay died with them three times. */
-static struct str held_recipients(struct engine *e, uint64_t id, struct arena *a, uint64_t open)
+static struct str held_recipients(struct arena *a, uint64_t n, uint64_t open)
 {
-	uint64_t n = db_number(&e->db, db_query(&e->db, Q_message_held_count, INT(id)));
-
 	if (n == 0)
 		return S("");
 	return arena_printf(a, "%llu of %llu open recipients", (unsigned long long)n, (unsigned long long)open);
 }
 
-/* The row of one message; false when there is none. */
-static bool read_message_row(struct engine *e, uint64_t id, struct arena *a, struct message_row *m)
+/* A row of Q_message_rows. */
+static struct message_row read_message_row(struct arena *a, struct db_rows *q)
 {
-	struct db_rows *q = db_query(&e->db, Q_message_row, INT(id));
+	struct message_row m = { .id = db_u64(q, 0),
+				 .received_at = db_u64(q, 1),
+				 .expires_at = db_u64(q, 2),
+				 .finished_at = db_u64(q, 3),
+				 .size = db_u64(q, 4),
+				 .parent = db_u64(q, 5),
+				 .kind = (enum message_kind)db_u64(q, 6),
+				 .device = db_keep(a, q, 7),
+				 .origin = db_keep(a, q, 8),
+				 .held = db_keep(a, q, 9),
+				 .prefix = db_keep(a, q, 10),
+				 .recipients = db_u64(q, 11),
+				 .open = db_u64(q, 12),
+				 .token = db_u64(q, 13),
+				 .warn_at = db_u64(q, 14),
+				 .header_size = db_u64(q, 15),
+				 .due_at = db_u64(q, 17),
+				 .recipient = db_keep(a, q, 18),
+				 .reply = stored_reply(a, q, 19),
+				 .envelope = stored_envelope(a, q, 22) };
 
-	if (!db_row(&e->db, q))
-		return false;
-	*m = (struct message_row){ .id = id,
-				   .received_at = db_u64(q, 0),
-				   .expires_at = db_u64(q, 1),
-				   .finished_at = db_u64(q, 2),
-				   .size = db_u64(q, 3),
-				   .parent = db_u64(q, 4),
-				   .kind = (enum message_kind)db_u64(q, 5),
-				   .device = db_keep(a, q, 6),
-				   .origin = db_keep(a, q, 7),
-				   .held = db_keep(a, q, 8),
-				   .prefix = db_keep(a, q, 9),
-				   .recipients = db_u64(q, 10),
-				   .open = db_u64(q, 11),
-				   .token = db_u64(q, 12),
-				   .warn_at = db_u64(q, 13),
-				   .header_size = db_u64(q, 14),
-				   .envelope = stored_envelope(a, q, 15) };
-	db_end(q);
-	m->is_held = m->held.n > 0;
-	if (m->open == 0)
-		return true;
-	if (m->held.n == 0)
-		m->held = held_recipients(e, id, a, m->open);
-	m->due_at = db_number(&e->db, db_query(&e->db, Q_message_due, INT(id)));
-	q = db_query(&e->db, Q_message_first_open, INT(id));
-	if (db_row(&e->db, q)) {
-		m->recipient = db_keep(a, q, 0);
-		m->reply = stored_reply(a, q, 1);
-		db_end(q);
-	}
-	return true;
+	m.is_held = m.held.n > 0;
+	if (!m.is_held)
+		m.held = held_recipients(a, db_u64(q, 16), m.open);
+	return m;
+}
+
+/* The rows of these messages, as far as there are such; returns their number. */
+static size_t read_message_rows(struct engine *e, const uint64_t *ids, size_t n, struct arena *a, struct message_row *rows)
+{
+	struct many m = { .e = e, .statement = Q_message_rows, .ids = ids, .n = n };
+	struct db_rows *q;
+	size_t rows_n = 0;
+
+	while ((q = many_row(&m)))
+		rows[rows_n++] = read_message_row(a, q);
+	return rows_n;
 }
 
 void run_select(struct engine *e, struct request *r)
@@ -209,12 +208,10 @@ void run_select(struct engine *e, struct request *r)
 	size_t max = r->max < ROWS_MAX ? r->max : ROWS_MAX;
 	struct message_row *rows = ARENA_ARRAY(&r->arena, struct message_row, max + 1);
 	uint64_t *ids;
-	size_t n = select_messages(e, r->in.selector, r->cursor, max, true, &r->arena, &ids, &r->out.next), rows_n = 0;
+	size_t n = select_messages(e, r->in.selector, r->cursor, max, true, &r->arena, &ids, &r->out.next);
 
-	for (size_t i = 0; i < n; i++)
-		rows_n += read_message_row(e, ids[i], &r->arena, &rows[rows_n]);
+	r->out.n = read_message_rows(e, ids, n, &r->arena, rows);
 	r->out.rows = rows;
-	r->out.n = rows_n;
 }
 
 void run_show(struct engine *e, struct request *r)
@@ -225,7 +222,7 @@ void run_show(struct engine *e, struct request *r)
 	struct arena *a = &r->arena;
 	struct db_rows *q;
 
-	if (!read_message_row(e, r->id, a, m)) {
+	if (read_message_rows(e, &r->id, 1, a, m) == 0) {
 		r->verdict = store_unknown;
 		return;
 	}

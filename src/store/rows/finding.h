@@ -14,11 +14,16 @@ struct finding {
 	size_t n, max;
 	long budget; /* about the rows that this call can still read */
 	struct find_place at;
+	struct found_recipient message; /* that of the last row: what its recipients have in common, when it fits */
+	bool message_fits;
 };
 
-/* find_message.c. Add the message's recipients behind f->at.n that fit. False: the page is full or the budget is used up, and
- * f->at.n says where to go on in this message. */
-bool find_in_message(struct finding *f, uint64_t id);
+/* The column of Q_find_rows that has the message's id. */
+enum { FOUND_MESSAGE = 18 };
+
+/* find_row.c. A row of Q_find_rows: add the recipient, if it fits. False: the page is full or the budget is used up; f->at.n is
+ * the recipient before. */
+bool find_row(struct finding *f, struct db_rows *q);
 
 /* An engine provides: the messages with this Message-ID, in order; at most `max`. */
 size_t find_message_id(struct engine *e, struct str message_id, struct arena *a, size_t max, uint64_t **ids_out);

@@ -4,6 +4,7 @@
 #include "posthouse/clock.h"
 
 #define MESSAGES_MAX 1000
+#define READ_AT_ONCE 100 /* recipients, about */
 #define ROWS_ENOUGH  150 /* the page ends there */
 #define ROWS_MAX     250 /* … so that only a message with very many domains has some of them in one row */
 
@@ -54,38 +55,63 @@ static size_t age_of(const struct summary *s, uint64_t received_at)
 /* A row of summary_recipients. */
 static void count_recipient(struct summary *s, struct db_rows *q, uint64_t received_at)
 {
-	struct summary_row *row = row_for(s, lane_domain(s->arena, db_str(q, 0)));
-	uint64_t replied_at = db_u64(q, 5);
+	struct summary_row *row = row_for(s, lane_domain(s->arena, db_str(q, 1)));
+	uint64_t replied_at = db_u64(q, 6);
 
 	row->recipients++;
-	row->held += db_u64(q, 1) == RCPT_HELD;
+	row->held += db_u64(q, 2) == RCPT_HELD;
 	row->ages[age_of(s, received_at)]++;
 	if (row->oldest_at == 0 || received_at < row->oldest_at)
 		row->oldest_at = received_at;
 	if (replied_at <= row->reply_at)
 		return;
 	row->reply_at = replied_at;
-	row->reply = stored_reply(s->arena, q, 2);
+	row->reply = stored_reply(s->arena, q, 3);
+}
+
+/* Messages whose recipients are read at once. */
+struct group {
+	uint64_t ids[MESSAGES_MAX], received_at[MESSAGES_MAX];
+	size_t n;
+	uint64_t recipients;
+};
+
+static void count_group(struct summary *s, struct group *g)
+{
+	struct many m = { .e = s->e, .statement = Q_summary_recipients, .ids = g->ids, .n = g->n };
+	struct db_rows *q;
+	size_t i = 0;
+
+	while ((q = many_row(&m))) {
+		while (i + 1 < g->n && g->ids[i] != db_u64(q, 0))
+			i++;
+		count_recipient(s, q, g->received_at[i]);
+	}
+	g->n = 0;
+	g->recipients = 0;
 }
 
 void run_summary(struct engine *e, struct request *r)
 {
 	struct summary s = { .e = e, .arena = &r->arena, .now = clock_now_ms() };
 	size_t max = r->max < MESSAGES_MAX ? r->max : MESSAGES_MAX, n = 0;
+	struct group *g = ARENA_NEW(&r->arena, struct group);
 	uint64_t cursor = r->cursor;
 	struct db_rows *messages = db_query(&e->db, Q_summary_messages, INT(cursor), INT(max));
 
+	g->n = 0;
+	g->recipients = 0;
 	while (s.n < ROWS_ENOUGH && db_row(&e->db, messages)) {
-		uint64_t received_at = db_u64(messages, 1);
-		struct db_rows *q;
-
 		cursor = db_u64(messages, 0);
 		n++;
-		q = db_query(&e->db, Q_summary_recipients, INT(cursor));
-		while (db_row(&e->db, q))
-			count_recipient(&s, q, received_at);
+		g->ids[g->n] = cursor;
+		g->received_at[g->n++] = db_u64(messages, 1);
+		g->recipients += db_u64(messages, 2);
+		if (g->recipients >= READ_AT_ONCE)
+			count_group(&s, g);
 	}
 	db_end(messages);
+	count_group(&s, g);
 	hashtable_fini(&s.by_name);
 	r->out.next = n == max || s.n >= ROWS_ENOUGH ? cursor : 0;
 	r->out.rows = s.rows;

@@ -47,6 +47,25 @@ static enum phase first_phase(struct walk *w)
 	return PHASE_UNSEARCHED;
 }
 
+/* Add the message's recipients behind f->at.n that fit. False: the page is full or the budget is used up, and f->at.n says where
+ * to go on in this message. */
+static bool find_in_message(struct finding *f, uint64_t id)
+{
+	struct db_rows *q = db_query(&f->e->db, Q_find_rows, INT(id), INT(f->at.n));
+	bool all = true;
+
+	f->budget -= 2;
+	while (db_row(&f->e->db, q)) {
+		all = find_row(f, q);
+		if (!all || !f->message_fits) {
+			db_end(q);
+			break;
+		}
+	}
+	f->at.n = all ? 0 : f->at.n;
+	return all;
+}
+
 /* Walk through the ids that the statement gives from f->at.at downwards. False: the page ends here. */
 static bool walk_ids(struct finding *f, enum statement statement)
 {

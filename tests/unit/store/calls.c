@@ -236,6 +236,20 @@ struct verdict accept_to(struct fixture *f, uint64_t id, const char *to)
 	return accept_now(f, message(f, id, to));
 }
 
+void accept_all(struct fixture *f, struct accepted *const *messages, size_t n)
+{
+	struct answer *accepts = ARENA_ARRAY(&f->arena, struct answer, n + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		accepts[i] = (struct answer){ .f = f };
+		store_accept(f->st, messages[i], on_done, &accepts[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		answer_wait(f, &accepts[i]);
+		assert_int_equal(accepts[i].v.class, OK);
+	}
+}
+
 /* The body of a call: issue, wait, give back the answer. */
 #define CALL(f, issue)                                                                                                           \
 	struct answer a = { .f = (f) };                                                                                          \

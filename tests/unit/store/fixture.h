@@ -62,6 +62,7 @@ struct accepted *message(struct fixture *f, uint64_t id, const char *to);
 
 struct verdict accept_now(struct fixture *f, const struct accepted *m);
 struct verdict accept_to(struct fixture *f, uint64_t id, const char *to);
+void accept_all(struct fixture *f, struct accepted *const *messages, size_t n); /* many at once */
 struct answer lanes_now(struct fixture *f, uint64_t now, size_t max);
 struct answer lease_now(struct fixture *f, uint64_t lane, uint64_t now, size_t max);
 struct answer siblings_now(struct fixture *f, uint64_t id, uint64_t now, size_t max);

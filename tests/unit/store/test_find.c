@@ -43,10 +43,11 @@ static void make(struct fixture *f)
 	{                                                                                                                        \
 		(text), sizeof(text) - 1                                                                                         \
 	}
-static const struct {
+struct find_case {
 	struct find find;
 	const char *found;
-} cases[] = {
+};
+static const struct find_case cases[] = {
 	/* a whole address, a local part, a domain; a tag; case; patterns */
 	{ { .recipient = T("bob@gmail.test") }, "102/1 100/1" },
 	{ { .recipient = T("Bob@GMAIL.test") }, "102/1 100/1" },
@@ -112,29 +113,43 @@ static const struct {
 	{ { .until = NOW }, "" },
 };
 
-static void check_cases(struct fixture *f, size_t page)
+#define CHECK(f, cases, page) check_cases((f), (cases), sizeof(cases) / sizeof *(cases), (page))
+static void check_cases(struct fixture *f, const struct find_case *all, size_t n, size_t page)
 {
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct str found = find_now(f, cases[i].find, page);
+	for (size_t i = 0; i < n; i++) {
+		struct str found = find_now(f, all[i].find, page);
 
-		if (!str_eq(found, str_of(cases[i].found)))
-			fail_msg("case %zu: %.*s instead of %s", i, STR_ARG(found), cases[i].found);
+		if (!str_eq(found, str_of(all[i].found)))
+			fail_msg("case %zu: %.*s instead of %s", i, STR_ARG(found), all[i].found);
 	}
+}
+
+static void deliver_all(struct fixture *f, uint64_t from, size_t n)
+{
+	struct outcome *all = ARENA_ARRAY(&f->arena, struct outcome, n);
+	struct answer a = { .f = f };
+
+	for (size_t i = 0; i < n; i++)
+		all[i] = (struct outcome){ .id = from + i, .n = 1, .state = RCPT_DELIVERED, .at = NOW + 5 };
+	store_settle(f->st, all, n, on_done, &a);
+	answer_wait(f, &a);
+	assert_int_equal(a.v.class, OK);
 }
 
 /* Many others, which none of the cases finds. */
 static void add_more(struct fixture *f, uint64_t from)
 {
-	for (uint64_t i = 0; i < MORE; i++) {
-		struct accepted *m = message(f, from + i, "uuu@elsewhere.example");
+	struct accepted *all[MORE];
 
-		m->received_at = NOW + 100000;
-		m->envelope.login = S("other");
-		m->envelope.sender = S("other@else.example");
-		m->envelope.subject = S("News");
-		assert_int_equal(accept_now(f, m).class, OK);
-		assert_int_equal(settle_now(f, from + i, 1, RCPT_DELIVERED, 0).class, OK);
+	for (uint64_t i = 0; i < MORE; i++) {
+		all[i] = message(f, from + i, "uuu@elsewhere.example");
+		all[i]->received_at = NOW + 100000;
+		all[i]->envelope.login = S("other");
+		all[i]->envelope.sender = S("other@else.example");
+		all[i]->envelope.subject = S("News");
 	}
+	accept_all(f, all, MORE);
+	deliver_all(f, from, MORE);
 }
 
 static void by_what_people_know(void **state)
@@ -142,14 +157,14 @@ static void by_what_people_know(void **state)
 	struct fixture *f = *state;
 
 	make(f);
-	check_cases(f, 100);
-	check_cases(f, 1);
+	CHECK(f, cases, 100);
+	CHECK(f, cases, 1);
 	add_more(f, 1000);
 	engine_index(f);
-	check_cases(f, 100);
-	check_cases(f, 1);
+	CHECK(f, cases, 100);
+	CHECK(f, cases, 1);
 	fixture_reopen(f);
-	check_cases(f, 2);
+	CHECK(f, cases, 2);
 	engine_check(f);
 }
 
@@ -228,6 +243,80 @@ static void all_of_a_recipient_is_told(void **state)
 	assert_str(r->recipient.route, "mx:gmail.test");
 }
 
+/* ---- characters ---- */
+
+static const struct {
+	const char *to, *orcpt, *sender, *subject;
+} odd_mail[] = {
+	{ "a_b@x.test", "", "s_t@x.test", "50% off" }, /* 100 */
+	{ "axb@x.test", "", "sxt@x.test", "500 off" },
+	{ "a%b@x.test", "", "s%t@x.test", "\\o/ a_b" },
+	{ "a.b@x_y.test", "", "s@x.test", "\\\\" },
+	{ "J\xc3\xb6rg@xn--bcher-kva.test", "", "J\xc3\x96RG@x.test",
+	  "\xe2\x84\xaa" }, /* 104: the sign for Kelvin, which is folded to a k */
+	{ "\xe2\x84\xaa@k.test", "", "\xe2\x84\xaa@x.test", "" },
+	{ "moved@x.test", "rfc822;Info@Old.test.", "s@x.test", "" },
+	{ "moved@x.test", "utf-8;q+2Br%@old.test", "s@x.test", "" },
+	{ "moved@x.test", "rfc822;\"q..r\"@old.test", "\"q..r\"@x.test", "" }, /* 108 */
+	{ "\"a\\\\b\"@x.test", "", "s@x.test", "\xff%" },
+};
+static const struct find_case odd_cases[] = {
+	{ { .recipient = T("a_b") }, "100/1" },
+	{ { .recipient = T("A_B@x.test") }, "100/1" },
+	{ { .recipient = T("a%b") }, "102/1" },
+	{ { .recipient = T("a*b@x.test") }, "102/1 101/1 100/1" },
+	{ { .recipient = T("x_y.test") }, "103/1" },
+	{ { .recipient = T("%") }, "" },
+	{ { .recipient = T("%@%") }, "" },
+	{ { .recipient = T("____.test") }, "" },
+	{ { .recipient = T("\"a\\\\b\"@x.test") }, "109/1" },
+	{ { .recipient = T("*\\\\*") }, "109/1" },
+	{ { .recipient = T("*\\") }, "" },
+	{ { .recipient = T("j\xc3\x96rg") }, "104/1" },
+	{ { .recipient = T("j\xc3\xb6rg@xn--bcher-kva.test") }, "104/1" },
+	{ { .recipient = T("xn--bcher-kva.test") }, "104/1" },
+	{ { .recipient = T("k") }, "105/1" },
+	{ { .recipient = T("k@k.test") }, "105/1" },
+	{ { .recipient = T("info@old.test") }, "106/1" },
+	{ { .recipient = T("info@old.test.") }, "106/1" },
+	{ { .recipient = T("q+r%@old.test") }, "107/1" },
+	{ { .recipient = T("q..r@old.test") }, "108/1" },
+	{ { .sender = T("s_t") }, "100/1" },
+	{ { .sender = T("s%t@x.test") }, "102/1" },
+	{ { .sender = T("j\xc3\xb6rg@x.test") }, "104/1" },
+	{ { .sender = T("k"), .recipient = T("*k*") }, "105/1" },
+	{ { .sender = T("q..r") }, "108/1" },
+	{ { .subject = T("50%") }, "100/1" },
+	{ { .subject = T("%") }, "109/1 100/1" },
+	{ { .subject = T("_") }, "102/1" },
+	{ { .subject = T("a_b \\O") }, "102/1" },
+	{ { .subject = T("\\") }, "103/1 102/1" },
+	{ { .subject = T("\\\\") }, "103/1" },
+	{ { .subject = T("K") }, "104/1" },
+	{ { .subject = T("5*f") }, "101/1 100/1" },
+};
+
+/* What is a pattern to a database is not one to us, and what it cannot fold is folded all the same. */
+static void characters_are_themselves(void **state)
+{
+	struct fixture *f = *state;
+	enum { N = sizeof odd_mail / sizeof *odd_mail };
+	struct accepted *all[N];
+
+	for (size_t i = 0; i < N; i++) {
+		all[i] = message(f, 100 + i, odd_mail[i].to);
+		((struct new_recipient *)all[i]->recipients)->orcpt = str_of(odd_mail[i].orcpt);
+		all[i]->envelope.sender = str_of(odd_mail[i].sender);
+		all[i]->envelope.subject = str_of(odd_mail[i].subject);
+	}
+	accept_all(f, all, N);
+	CHECK(f, odd_cases, 100);
+	CHECK(f, odd_cases, 1);
+	add_more(f, 1000);
+	engine_index(f);
+	CHECK(f, odd_cases, 100);
+}
+
 /* Mail of a version that had no index is found by what it has, before and after it is indexed. */
 static void older_mail_is_found(void **state)
 {
@@ -254,7 +343,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(by_what_people_know),        CASE(pages_are_whole),     CASE(what_is_forgotten_is_not_found),
-		CASE(all_of_a_recipient_is_told), CASE(older_mail_is_found),
+		CASE(all_of_a_recipient_is_told), CASE(older_mail_is_found), CASE(characters_are_themselves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,23 @@ static void what_waits_by_destination(void **state)
 	assert_int_equal(((const struct summary_row *)a.rows)[0].ages[SUMMARY_AGES - 1], 2); /* they are of 2023 */
 }
 
+/* More messages than are counted at once. */
+static void what_waits_of_many_messages(void **state)
+{
+	struct fixture *f = *state;
+	enum { N = 350 };
+	struct accepted *all[N];
+
+	for (size_t i = 0; i < N; i++) {
+		all[i] = message(f, 100 + i, i % 50 == 0 ? "b@a.org c@rare.org" : "b@a.org");
+		all[i]->received_at = NOW + i;
+	}
+	accept_all(f, all, N);
+	assert_int_equal(alter_now(f, (struct selector){ .id = 400 }, ALTER_HOLD).count, 1);
+	assert_str(summary(f, 1000), "a.org 350 1 0 ; rare.org 7 1 0 ; ");
+	assert_str(summary(f, 300), "a.org 300 0 0 ; rare.org 6 0 0 ; a.org 50 1 300 ; rare.org 1 1 300 ; ");
+}
+
 static void a_message_to_very_many_domains(void **state)
 {
 	struct fixture *f = *state;
@@ -247,10 +264,11 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(bounce_fails_recipients),        CASE(bounce_takes_what_is_named),
-		CASE(bounce_of_what_is_in_flight),    CASE(rerouted_recipients_have_a_lane_of_their_own),
-		CASE(reroute_of_held_and_leased),     CASE(what_waits_by_destination),
-		CASE(a_message_to_very_many_domains), CASE(accepted_as_it_was),
+		CASE(bounce_fails_recipients),     CASE(bounce_takes_what_is_named),
+		CASE(bounce_of_what_is_in_flight), CASE(rerouted_recipients_have_a_lane_of_their_own),
+		CASE(reroute_of_held_and_leased),  CASE(what_waits_by_destination),
+		CASE(what_waits_of_many_messages), CASE(a_message_to_very_many_domains),
+		CASE(accepted_as_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

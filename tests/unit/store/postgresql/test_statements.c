@@ -150,9 +150,7 @@ static void a_message_is_added_once(void **state)
 	assert_false(add_message(f, f->id, 1));
 	assert_int_equal(number(f, "SELECT count(*) FROM open_message"), 1);
 	assert_int_equal(number(f, "SELECT length(prefix) FROM message"), 3);
-	assert_int_equal(
-		db_number(&f->db, db_query(&f->db, Q_find_message_id, TEXT(S("<a.B@EXAMPLE.com>")), INT(INT64_MAX), INT(9))),
-		f->id);
+	assert_int_equal(db_number(&f->db, db_query(&f->db, Q_find_message_id, TEXT(S("a.B@EXAMPLE.com")), INT(9))), f->id);
 }
 
 static void what_is_taken_is_not_due(void **state)
