@@ -139,7 +139,8 @@ bool store_is_stopping(struct store *st);
  * call them. */
 void store_note(struct store *st, enum log_level level, const char *event, uint64_t id, const char *reason);
 void store_fail(struct store *st, const char *what, const char *why);
-/* The same by the writer's thread. */
+/* The same by the writer's thread; of a note only when the reason is not the one of before. */
+void store_note_change(struct store *st, enum log_level level, const char *event, const char *reason);
 void host_fail(struct engine_host *host, const char *what, const char *why);
 
 /* spool.c. check: is the file of a message that is to be accepted as it was announced? The file is synced. / keep: the file gets

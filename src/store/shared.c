@@ -94,6 +94,14 @@ void store_note(struct store *st, enum log_level level, const char *event, uint6
 	(void)uv_async_send(&st->async); /* fails only while closing, which takes the notes too */
 }
 
+void store_note_change(struct store *st, enum log_level level, const char *event, const char *reason)
+{
+	if (strcmp(st->noted, reason) == 0)
+		return;
+	(void)snprintf(st->noted, sizeof st->noted, "%s", reason);
+	store_note(st, level, event, 0, reason);
+}
+
 void store_fail(struct store *st, const char *what, const char *why)
 {
 	uv_mutex_lock(&st->lock);

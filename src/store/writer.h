@@ -48,7 +48,7 @@ struct note {
 	enum log_level level;
 	const char *event;
 	uint64_t id;
-	char reason[300];
+	char reason[1100];
 };
 
 /* How far the opening has come, as the thread says it. */
@@ -70,6 +70,8 @@ struct store {
 	struct arena why_arena;
 	bool stop, ended;
 	char failure[300]; /* "" = none; else the loop ends the process */
+
+	char noted[1100]; /* the writer's: the reason that store_note_change() was given last */
 
 	/* The loop's own. */
 	struct list refused; /* operations that were issued too late */

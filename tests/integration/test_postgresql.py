@@ -192,12 +192,31 @@ def test_a_start_without_the_database():
         assert code == 451, (code, text)
     except smtplib.SMTPAuthenticationError as e:
         assert e.smtp_code == 454, e  # limits and bans are in the database too
+    time.sleep(4)  # for some tries more
+    assert relay.log_now().count("event=store.away") == 1, relay.log_tail()
     database.start()
     relay.wait_log("event=queue.opened")
+    relay.wait_log("event=accounts.followed")  # logins are let in when the limits are known too
     relay.submit()
     sink.wait()
     relay.wait_empty()
     confined(relay)
+
+
+def test_settings_of_the_role():
+    """Time limits and an isolation that somebody has set do no harm; a database that takes no writes is away, until it does."""
+    database, sink = Database(), Sink()
+    database.sql("ALTER ROLE posthouse SET statement_timeout = '200ms'; ALTER ROLE posthouse SET default_transaction_isolation = 'serializable'")
+    relay = relay_with(database, sink)
+    relay.submit()
+    sink.wait()
+    database.sql("ALTER ROLE posthouse SET default_transaction_read_only = on")
+    database.sql("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = 'posthouse'")
+    wait_for(lambda: "the database cannot be reached" in relay.command("status", check=False).stdout, "the outage", every=0.5)
+    database.sql("ALTER ROLE posthouse SET default_transaction_read_only = off")
+    relay.wait_log("event=store.back")
+    relay.submit()
+    sink.wait(2)
 
 
 def refused(relay, words):

@@ -217,6 +217,33 @@ def checked(relay, code=0):
     return {d["id"]: (d["result"], d["text"]) for d in documents if d["kind"] == "finding"}
 
 
+def complaint(relay, verb, code):
+    """What a command that fails says."""
+    done = subprocess.run([relay.build / "posthouse", "-c", relay.conf, "store", verb], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == code and re.search("^posthouse: ", done.stderr, re.M), done
+    return done.stderr
+
+
+def disguised(port, change):
+    """In front of a server: what it says is changed. Gives the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def copy(source, sink, change):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(change(data))
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve():
+        while True:
+            client, server = listener.accept()[0], socket.create_connection(("127.0.0.1", port))
+            threading.Thread(target=copy, args=(client, server, lambda data: data), daemon=True).start()
+            threading.Thread(target=copy, args=(server, client, change), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1]
+
+
 def test_check():
     """What is well is said to be, and what would lose mail, keeps nodes out or makes them slow is found; also while no commit ends."""
     database = Database()
@@ -231,9 +258,14 @@ def test_check():
     assert found["schema"][0] == "warning" and found["autovacuum"][0] == "warning" and "node" not in found, found
     assert {found[id][0] for id in ("server", "pooler", "durability")} == {"ok"} and str(database.port) in found["server"][1], found
     configure("SET autovacuum_naptime = '15s'", "autovacuum_naptime", "15s")
-    assert [json.loads(store(node, "migrate", "--json")) for _ in range(2)] == [{"kind": "migrated", "from": before, "to": 1} for before in (0, 1)]
+    migrated = [json.loads(store(node, "migrate", "--json")) for _ in range(2)]
+    own = int(database.sql("SELECT value FROM meta WHERE key = 'schema_version'"))
+    assert migrated == [{"kind": "migrated", "from": before, "to": own} for before in (0, own)], migrated
     assert "nothing is to be done" in store(node, "migrate")
     assert {result for result, _ in checked(node).values()} == {"ok"}
+    database.sql("ALTER ROLE posthouse SET log_statement = 'mod'")
+    assert "log_parameter_max_length = 0" in checked(node)["logging"][1]
+    database.sql("ALTER ROLE posthouse RESET ALL")
     node.start()
     found = checked(node)
     assert {result for result, _ in found.values()} == {"ok"} and "up, epoch 1" in found["node"][1] and "dead_rows" in found, found
@@ -247,12 +279,20 @@ def test_check():
     configure("SET synchronous_standby_names = 'nobody'", "synchronous_standby_names", "nobody")
     found = checked(safe, code=1)
     assert found["durability"][0] == "ok" and found["standby"][0] == "error", found
+    begun = time.monotonic()
+    assert "no standby is connected" in complaint(safe, "migrate", 69) and "no standby is connected" in complaint(safe, "restored", 69)
+    assert time.monotonic() - begun < 9  # s: no commit was tried
     configure("RESET synchronous_standby_names", "synchronous_standby_names", "")
     configure("SET fsync = off", "fsync", "off")
     assert "fsync" in checked(node, code=1)["durability"][1]
     configure("RESET fsync", "fsync", "on")
 
-    own = database.sql("SELECT value FROM meta WHERE key = 'schema_version'")
+    def behind(change):
+        settings = database.settings("127.0.0.1", "sslmode=disable").replace(f"port={database.port}", f"port={disguised(database.port, change)}")
+        return Relay(1, extra=settings, users=(), start=False)
+    old = behind(lambda data: re.sub(rb"server_version\0\d\d", b"server_version\x0014", data))
+    assert "the server is PostgreSQL 14." in complaint(old, "check", 78)
+    assert refused_to_start(old, "15 or a newer one is needed")
     database.sql("UPDATE meta SET value = '99'; INSERT INTO meta VALUES('exported', '/there')")
     assert "install a newer version" in checked(node, code=1)["schema"][1]
     store(node, "migrate", code=78)
@@ -295,6 +335,26 @@ def test_poolers():
         store(behind, "migrate", code=78)
         refused(behind, "a pooler is between")
         assert database.sql("SELECT count(*) FROM pg_class WHERE relname = 'meta'") == "0"
+
+
+def test_tables_of_others():
+    """A database that another program uses, or another role: what is wrong is said, and when it is mended all goes on."""
+    database = Database()
+    node = Relay(1, extra=database.settings(), users=(), start=False)
+    for table in ("meta", "message"):
+        database.sql(f"CREATE TABLE {table}(a int)")
+        found = checked(node, code=1)
+        assert found["schema"][0] == "error" and "Posthouse alone" in found["schema"][1], found
+        assert "of Posthouse alone" in complaint(node, "migrate", 78 if table == "meta" else 69)
+        node.start(wait=False)
+        assert node.process.wait(LIMIT) == (78 if table == "meta" else 75) and "of Posthouse alone" in node.log_since_start(), node.log_tail()
+        node.process = None
+        database.sql(f"DROP TABLE {table}")
+    database.sql("ALTER DATABASE posthouse OWNER TO postgres")
+    assert "search_path" in checked(node, code=1)["rights"][1]
+    assert "permission denied" in complaint(node, "migrate", 69)
+    database.sql("ALTER DATABASE posthouse OWNER TO posthouse")
+    store(node, "migrate")
 
 
 def test_restored():

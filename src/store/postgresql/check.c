@@ -5,9 +5,8 @@
 
 #include "posthouse/store_database.h"
 
-#define SERVER_VERSION_MIN 150000
-#define NAPTIME_MAX_S      15
-#define DEAD_ROWS_MAX      200000 /* ten times what the busy tables are vacuumed at */
+#define NAPTIME_MAX_S 15
+#define DEAD_ROWS_MAX 200000 /* ten times what the busy tables are vacuumed at */
 
 struct check {
 	const struct store_database *database;
@@ -53,14 +52,11 @@ static struct str ask_text(struct check *c, const char *sql, uint64_t *numbers_o
 
 static void check_server(struct check *c)
 {
-	uint64_t version = 0;
-	struct str name =
-		ask_text(c, "SELECT current_setting('server_version'),current_setting('server_version_num')::int8", &version, 1);
+	struct str name = ask_text(c, "SELECT current_setting('server_version')", NULL, 0);
 
-	say(c, version < SERVER_VERSION_MIN ? STORE_FINDING_WARNING : STORE_FINDING_OK, "server",
-	    arena_printf(c->arena, "PostgreSQL %.*s at %s, port %s, timeline %u%s", STR_ARG(name), PQhost(c->db.conn),
-			 PQport(c->db.conn), c->db.timeline,
-			 version < SERVER_VERSION_MIN ? ": Posthouse is made for 15 and newer ones" : ""));
+	say(c, STORE_FINDING_OK, "server",
+	    arena_printf(c->arena, "PostgreSQL %.*s at %s, port %s, timeline %u", STR_ARG(name), PQhost(c->db.conn),
+			 PQport(c->db.conn), c->db.timeline));
 }
 
 static void check_pooler(struct check *c)
@@ -73,12 +69,15 @@ static void check_pooler(struct check *c)
 
 static void check_durability(struct check *c)
 {
-	uint64_t standbys = 0;
+	uint64_t numbers[] = { 0, 0 }, *standbys = &numbers[0], *waiting = &numbers[1];
 	char why[300];
 	bool durable = db_check_durability(&c->db, c->database->standby, why, sizeof why);
 	struct str names =
-		ask_text(c, "SELECT current_setting('synchronous_standby_names'),(SELECT count(*) FROM pg_stat_replication)",
-			 &standbys, 1);
+		ask_text(c,
+			 "SELECT current_setting('synchronous_standby_names'),(SELECT count(*) FROM pg_stat_replication),"
+			 "(SELECT count(*) FROM pg_stat_activity WHERE usename=current_user AND wait_event='SyncRep'"
+			 " AND query_start<clock_timestamp()-interval '2s')",
+			 numbers, 2);
 
 	if (durable)
 		say(c, STORE_FINDING_OK, "durability",
@@ -86,14 +85,17 @@ static void check_durability(struct check *c)
 				 c->database->standby ? "standby" : "local"));
 	else
 		say(c, STORE_FINDING_ERROR, "durability", arena_printf(c->arena, "the database would lose mail: %s", why));
-	if (names.n > 0 && standbys == 0)
+	if (names.n > 0 && *standbys == 0)
 		say(c, STORE_FINDING_ERROR, "standby",
 		    arena_printf(c->arena, "none is connected, so no commit ends: synchronous_standby_names = '%.*s'",
 				 STR_ARG(names)));
 	else if (names.n > 0)
-		say(c, STORE_FINDING_OK, "standby",
-		    arena_printf(c->arena, "%llu connected, synchronous_standby_names = '%.*s'", (unsigned long long)standbys,
-				 STR_ARG(names)));
+		say(c, *waiting ? STORE_FINDING_ERROR : STORE_FINDING_OK, "standby",
+		    arena_printf(c->arena, "%llu connected, synchronous_standby_names = '%.*s'%s", (unsigned long long)*standbys,
+				 STR_ARG(names),
+				 *waiting ? ", and commits have been waiting for more than 2 s: is one of these names the "
+					    "cluster_name of a standby that follows?"
+					  : ""));
 }
 
 static void check_autovacuum(struct check *c)
@@ -113,6 +115,23 @@ static void check_autovacuum(struct check *c)
 				 naptime > NAPTIME_MAX_S ? ": 15 s or less keeps the busy tables small" : ""));
 }
 
+/* The server can log statements with their values, which are mail. */
+static void check_logging(struct check *c)
+{
+	uint64_t values = db_number(&c->db, ask(c, "SELECT (current_setting('log_statement') IN ('mod','all')"
+						   " OR current_setting('log_duration')='on'"
+						   " OR EXISTS (SELECT 1 FROM pg_settings WHERE setting<>'-1'"
+						   " AND name IN ('log_min_duration_statement','log_min_duration_sample'))"
+						   " OR current_setting('log_transaction_sample_rate')<>'0')"
+						   " AND current_setting('log_parameter_max_length')<>'0'"
+						   " OR current_setting('log_parameter_max_length_on_error')<>'0'"));
+
+	if (values)
+		say(c, STORE_FINDING_WARNING, "logging",
+		    S("the server logs statements with their values, which are texts of mail and verifiers of passwords: "
+		      "log_parameter_max_length = 0 and log_parameter_max_length_on_error = 0 leave the values out"));
+}
+
 /* Nodes make a partition for each day. */
 static void check_rights(struct check *c)
 {
@@ -122,7 +141,10 @@ static void check_rights(struct check *c)
 
 	if (!create)
 		say(c, STORE_FINDING_ERROR, "rights",
-		    arena_printf(c->arena, "role %.*s cannot make tables: it is to own the database", STR_ARG(role)));
+		    arena_printf(c->arena,
+				 "role %.*s cannot make tables: it is to own the database, and its search_path is to "
+				 "lead to a schema that there is",
+				 STR_ARG(role)));
 }
 
 /* ---- the tables ---- */
@@ -134,12 +156,20 @@ static bool check_schema(struct check *c)
 	struct verdict v;
 
 	if (!db_exists(&c->db, db_query(&c->db, Q_schema_exists))) {
-		say(c, STORE_FINDING_WARNING, "schema",
-		    S("there are no tables: `posthouse store migrate`, or the first node, makes them"));
+		uint64_t others =
+			db_number(&c->db, ask(c, "SELECT count(*) FROM pg_class WHERE relnamespace=current_schema()::regnamespace"
+						 " AND relkind IN ('r','p','v','m')"));
+
+		say(c, others ? STORE_FINDING_ERROR : STORE_FINDING_WARNING, "schema",
+		    others ? S("there are tables of another program: make a database for Posthouse alone")
+			   : S("there are no tables: `posthouse store migrate`, or the first node, makes them"));
 		return false;
 	}
 	v = node_check_versions(NODE_SCHEMA, &c->db, c->arena);
-	(void)db_numbers(&c->db, db_query(&c->db, Q_node_versions), &schema, &from);
+	if (v.class == OK)
+		(void)db_numbers(&c->db, db_query(&c->db, Q_node_versions), &schema, &from);
+	else if (db_error(&c->db) == DB_PRIVATE) /* it is in `v` */
+		db_forget_error(&c->db);
 	say(c, v.class == OK ? STORE_FINDING_OK : STORE_FINDING_ERROR, "schema",
 	    v.class == OK ? arena_printf(c->arena, "version %llu, for programs that know %llu or more; this one knows %d",
 					 (unsigned long long)schema, (unsigned long long)from, NODE_SCHEMA)
@@ -201,6 +231,7 @@ static struct verdict check_all(struct check *c)
 		return visitor_verdict(&c->db, c->arena);
 	check_durability(c);
 	check_autovacuum(c);
+	check_logging(c);
 	check_rights(c);
 	if (check_schema(c)) {
 		check_generation(c);

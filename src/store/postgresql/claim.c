@@ -30,7 +30,12 @@ struct verdict node_check_versions(uint64_t known, struct db *db, struct arena *
 	uint64_t schema = 0, from = 0;
 
 	if (!db_numbers(db, db_query(db, Q_node_versions), &schema, &from))
-		return store_away;
+		return db_error(db) == DB_AWAY ? store_away
+					       : perm(554, S("5.3.5"),
+						      arena_printf(a,
+								   "the tables cannot be read: %s; the database is to be of "
+								   "Posthouse alone, and its tables are to belong to its role",
+								   db->error));
 	if (from <= known && known <= schema)
 		return ok();
 	return perm(554, S("5.3.5"),

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HOST_MS = 2000, WORDS_MAX = 96 };
+enum { HOST_MS = 2000, WORDS_MAX = 96, SERVER_VERSION_MIN = 150000 };
 
 /* What the connection's words say of hosts: lists with commas, as libpq reads them. */
 struct hosts {
@@ -184,7 +184,7 @@ static const char *ask_timeline(struct server *s, uint64_t end_ms)
 {
 	const char *why;
 	PGresult *r = ask(s->conn,
-			  "SELECT CASE WHEN pg_is_in_recovery() THEN NULL"
+			  "SET statement_timeout=0; SELECT CASE WHEN pg_is_in_recovery() THEN NULL" /* see set_up() */
 			  " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END, pg_backend_pid()",
 			  end_ms, &why);
 
@@ -212,7 +212,7 @@ static const char *ask_history(struct server *s, uint64_t end_ms)
 	if (r && PQresultStatus(r) == PGRES_TUPLES_OK) {
 		s->generation = strtoull(PQgetvalue(r, 0, 0), NULL, 10);
 		(void)snprintf(s->history, sizeof s->history, "%s", PQgetvalue(r, 0, 1));
-	} else if (r && !(state && strcmp(state, "42P01") == 0)) { /* else it has no such table */
+	} else if (r && !(state && strncmp(state, "42", 2) == 0)) { /* else it has no such table, or another program's */
 		why = PQerrorMessage(s->conn);
 	}
 	PQclear(r);
@@ -233,8 +233,11 @@ static void add_reason(struct buf *why, const struct hosts *hosts, size_t i, con
 	struct str host = list_at(hosts->host.n > 0 ? hosts->host : hosts->hostaddr, i), port = list_at(hosts->port, i);
 	struct str all = str_trim(str_of(text)), reason = str_head(all, str_search(all, S("\n\t")));
 
-	(void)buf_printf(why, "%s%.*s%s%.*s: %.*s", why->n > 0 ? "; " : "", STR_ARG(host.n > 0 ? host : S("local")),
-			 port.n > 0 ? " port " : "", STR_ARG(port), STR_ARG(reason));
+	(void)buf_add(why, why->n > 0 ? S("; ") : S(""));
+	if (!str_starts(reason, S("connection to server "))) /* libpq says to which one */
+		(void)buf_printf(why, "%.*s%s%.*s: ", STR_ARG(host.n > 0 ? host : S("local")), port.n > 0 ? " port " : "",
+				 STR_ARG(port));
+	(void)buf_add(why, reason);
 }
 
 /* Ask host `i`, and keep it when it is better than the best so far. */
@@ -270,17 +273,22 @@ static void ask_host(struct db *db, const struct db_target *target, const PQconn
 
 /* ---- the chosen one ---- */
 
-/* The database must keep any bytes, and sort by them. False when it does not, and how it is made. */
+/* The database must keep any bytes, and sort by them. False when it does not, and how it is made. An order to write nothing can
+ * be taken back. */
 static bool check_database(struct db *db, const PGresult *r)
 {
 	const char *encoding = PQgetvalue(r, 0, 0), *locale = PQgetvalue(r, 0, 1);
 	char why[sizeof(db->error)];
 
+	if (strcmp(PQgetvalue(r, 0, 2), "on") == 0) {
+		db_fail(db, DB_AWAY, "default_transaction_read_only is on: the database takes no writes");
+		return false;
+	}
 	if (strcmp(encoding, "SQL_ASCII") == 0 && (strcmp(locale, "C") == 0 || strcmp(locale, "POSIX") == 0))
 		return true;
 	(void)snprintf(why, sizeof(why),
-		       "the database has encoding %s and locale %s; one that can be used is made by CREATE DATABASE \"%s\""
-		       " TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'",
+		       "encoding %s and locale %s do not keep mail as it is; a database that does is made by CREATE DATABASE"
+		       " \"%s\" TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'",
 		       encoding, locale, PQdb(db->conn));
 	db_fail(db, DB_PRIVATE, why);
 	return false;
@@ -295,17 +303,34 @@ static bool check_pooler(struct db *db, const struct db_target *target)
 	return false;
 }
 
-/* The settings of the session, whatever the role and the database have, and what cannot be set. Statements rely on seeing what
- * was committed before each of them; one that was cancelled while it waits for a standby would be seen, and not be replicated. */
+/* Statements of later versions are used, such as pg_terminate_backend() with a time. */
+static bool check_version(struct db *db)
+{
+	int version = PQserverVersion(db->conn);
+	char why[100];
+
+	if (version >= SERVER_VERSION_MIN)
+		return true;
+	(void)snprintf(why, sizeof(why), "the server is PostgreSQL %d.%d, and %d or a newer one is needed", version / 10000,
+		       version % 10000, SERVER_VERSION_MIN / 10000);
+	db_fail(db, DB_PRIVATE, why);
+	return false;
+}
+
+/* The settings of the session, and what cannot be set. Role or database can have been given others: a time limit of a statement
+ * would cancel a commit that waits for the standby, and with another isolation the second of two statements would not see what
+ * has happened since the first. */
 static bool set_up(struct db *db)
 {
 	const char *why;
-	PGresult *r =
-		ask(db->conn,
-		    "SET synchronous_commit=on; SET client_min_messages=warning; SET lock_timeout='10s'; SET statement_timeout=0;"
-		    "SET default_transaction_isolation='read committed';"
-		    "SELECT pg_encoding_to_char(encoding), datcollate::text FROM pg_database WHERE datname=current_database()",
-		    clock_mono_ms() + HOST_MS, &why);
+	PGresult *r = ask(db->conn,
+			  "SET synchronous_commit=on; SET client_min_messages=warning; SET lock_timeout='10s';"
+			  "SET default_transaction_isolation='read committed';"
+			  "SELECT set_config(name,'0',false) FROM pg_settings"
+			  " WHERE name IN ('statement_timeout','transaction_timeout','idle_session_timeout');"
+			  "SELECT pg_encoding_to_char(encoding), datcollate::text, current_setting('transaction_read_only')"
+			  " FROM pg_database WHERE datname=current_database()",
+			  clock_mono_ms() + HOST_MS, &why);
 
 	if (!r)
 		pipeline_lose(db, why);
@@ -355,7 +380,7 @@ bool db_open(struct db *db, const struct db_target *target)
 		PQfreemem(error);
 		return false;
 	}
-	opened = choose(db, target, options) && check_pooler(db, target) && set_up(db);
+	opened = choose(db, target, options) && check_pooler(db, target) && check_version(db) && set_up(db);
 	PQconninfoFree(options);
 	if (!opened) {
 		PQfinish(db->conn);

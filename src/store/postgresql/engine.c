@@ -115,7 +115,7 @@ static struct engine *open_engine(struct engine_host *host, struct arena *a, str
 	if (why_out->class == OK)
 		return &p->e;
 	if (db_error(&p->e.db) != DB_WELL)
-		store_note(host->store, LOG_ERROR, "store.away", 0, p->e.db.error);
+		store_note_change(host->store, LOG_ERROR, "store.away", p->e.db.error);
 	close_engine(&p->e);
 	return NULL;
 }
@@ -199,6 +199,7 @@ static bool reopen(struct engine *e)
 	struct postgresql *p = postgresql_of(e);
 	struct arena a = { 0 };
 	struct verdict v;
+	bool refused;
 
 	db_close(&e->db);
 	cursors_clear(&p->cursors);
@@ -207,9 +208,10 @@ static bool reopen(struct engine *e)
 	v = connect_server(p, &a);
 	if (v.class == OK && node_is_lost(&p->node))
 		v = join(p, &a);
-	if (v.class == PERM && !p->refused_told) /* another version has migrated the tables; a durability is told by the node */
+	refused = v.class == PERM || (v.class == TEMP && db_error(&e->db) == DB_WELL);
+	if (refused && !p->refused_told) /* it was removed, or tables were migrated; a durability is told by the node */
 		node_note(&p->node, LOG_ERROR, "node.excluded", "%.*s", STR_ARG(v.text));
-	p->refused_told = v.class == PERM;
+	p->refused_told = refused;
 	if (v.class == OK && db_error(&e->db) == DB_WELL)
 		read_counters(e);
 	if (db_error(&e->db) == DB_WELL && v.class != OK)

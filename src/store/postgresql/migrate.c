@@ -18,6 +18,8 @@ struct verdict store_migrate(const struct store_database *d, struct arena *a, st
 	struct verdict v = visitor_open(&db, d, false, a);
 
 	if (v.class == OK)
+		v = visitor_can_commit(&db, a);
+	if (v.class == OK)
 		v = steps_run(&db, d, steps, NODE_SCHEMA, a, out);
 	db_close(&db);
 	return v;

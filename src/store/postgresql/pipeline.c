@@ -133,6 +133,8 @@ bool pipeline_send(struct db *db, const char *sql, struct db_answer answer)
 
 /* ---- answers ---- */
 
+static const char no_answer[] = "the database does not answer";
+
 const char *pipeline_wait(PGconn *conn, uint64_t end_ms)
 {
 	while (PQisBusy(conn)) {
@@ -143,7 +145,7 @@ const char *pipeline_wait(PGconn *conn, uint64_t end_ms)
 		if (unsent < 0 || p.fd < 0)
 			return PQisBusy(conn) ? PQerrorMessage(conn) : NULL;
 		if (now >= end_ms)
-			return "the database does not answer";
+			return no_answer;
 		if (poll(&p, 1, (int)(end_ms - now)) < 0 && errno != EINTR)
 			return "poll(2) failed";
 		/* What came before the connection was closed is read first: it says why. */
@@ -197,6 +199,8 @@ static bool receive(struct db *db)
 	ExecStatusType status = PQresultStatus(r);
 
 	if (!r) {
+		if (why == no_answer && a.what == DB_COMMITTED)
+			why = "COMMIT has had no answer for 10 s, as when no synchronous standby is connected";
 		pipeline_lose(db, why ? why : "the database answers to what was not asked");
 		return false;
 	}

@@ -26,9 +26,7 @@ static_assert(0 ENVELOPE_FIELDS(COUNT_FIELD) == ENVELOPE_PLACES_COUNT, "ENVELOPE
  * planning for each day's partition again took longer than the statement. */
 bool schema_session(struct db *db)
 {
-	return db_script(db, "SET plan_cache_mode=force_generic_plan;SET enable_seqscan=off;SET enable_bitmapscan=off;"
-			     "SET enable_sort=off;SET enable_hashjoin=off;SET enable_mergejoin=off;SET enable_material=off;"
-			     "SET max_parallel_workers_per_gather=0;SET jit=off");
+	return db_exists(db, db_query(db, Q_schema_session));
 }
 
 /* ---- the tables ---- */
@@ -72,7 +70,9 @@ static bool create(struct db *db)
 
 static struct verdict failed(struct db *db, struct arena *a, const char *what)
 {
-	return temp(451, S("4.3.0"), arena_printf(a, "%s: %s", what, db->error));
+	return temp(
+		451, S("4.3.0"),
+		arena_printf(a, "%s: %s; the database is to be of Posthouse alone, and to belong to its role", what, db->error));
 }
 
 struct verdict schema_open(struct db *db, struct arena *a)

@@ -1,5 +1,6 @@
 /* steps.c - from one version of the tables to the next, while nodes work if these can. */
 #include "steps.h"
+#include "node.h"
 #include "schema.h"
 #include "visitor.h"
 
@@ -66,7 +67,7 @@ struct verdict steps_run(struct db *db, const struct store_database *d, const st
 	if (v.class != OK)
 		return v;
 	if (!db_numbers(db, db_query(db, Q_node_versions), &version, &compatible_from))
-		return visitor_verdict(db, a);
+		return db_error(db) == DB_AWAY ? visitor_verdict(db, a) : node_check_versions(n, db, a); /* it knows what to do */
 	if (version > n)
 		return perm(554, S("5.3.5"),
 			    arena_printf(a, "the tables have version %llu, and this program knows %zu: use a newer one",

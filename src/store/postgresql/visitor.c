@@ -33,6 +33,23 @@ static struct db_rows *ask(struct db *db, const char *sql)
 	return db_query_words(db, sql, &none, 1);
 }
 
+struct verdict visitor_can_commit(struct db *db, struct arena *a)
+{
+	struct db_rows *q = ask(db, "SELECT current_setting('synchronous_standby_names')"
+				    " WHERE current_setting('synchronous_standby_names')<>''"
+				    " AND NOT EXISTS (SELECT 1 FROM pg_stat_replication)");
+	struct verdict v = ok();
+
+	if (db_row(db, q))
+		v = temp(451, S("4.3.0"),
+			 arena_printf(
+				 a,
+				 "the database: no standby is connected, so no commit ends: synchronous_standby_names = '%.*s'",
+				 STR_ARG(db_str(q, 0))));
+	db_end(q);
+	return v.class == OK ? visitor_verdict(db, a) : v;
+}
+
 /* The beats of nodes that are up or draining, as one text; "": there are none. */
 static struct str read_beats(struct db *db, struct arena *a)
 {

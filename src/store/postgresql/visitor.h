@@ -9,6 +9,9 @@
 /* Connect as a node does. TEMP: the database is away; PERM: only the administrator can help. `db` is to be closed also then. */
 struct verdict visitor_open(struct db *db, const struct store_database *d, bool pooler_allowed, struct arena *a);
 
+/* For who is going to write: would a commit end? TEMP: it waits for a standby, and none is connected. */
+struct verdict visitor_can_commit(struct db *db, struct arena *a);
+
 /* Has every node stopped? `drained`: one that is drained can run. A node that was killed is waited for: until its beat has not
  * moved for node_timeout. TEMP: no. Outside a transaction. */
 struct verdict visitor_stopped(struct db *db, const struct store_database *d, bool drained, struct arena *a);

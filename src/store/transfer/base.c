@@ -247,7 +247,9 @@ static struct verdict open_parts(struct base *b, const struct store_database *d,
 		return v;
 	if (!db_check_durability(&b->db, d->standby, why, sizeof why))
 		return perm(554, S("5.3.5"), arena_printf(a, "the database would lose mail: %s", why));
-	v = schema_open(&b->db, a);
+	v = visitor_can_commit(&b->db, a);
+	if (v.class == OK)
+		v = schema_open(&b->db, a);
 	return v.class == OK ? node_check_versions(NODE_SCHEMA, &b->db, a) : v;
 }
 

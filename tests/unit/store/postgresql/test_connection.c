@@ -258,21 +258,30 @@ static void a_session_is_durable(void **state)
 	assert_true(db_commit(&f->db));
 }
 
-/* Whatever the administrator has set for others. */
-static void a_session_has_settings_of_its_own(void **state)
+/* What an administrator has set on role or database holds for new sessions, also for ours, unless we set it. */
+static void settings_of_others_do_no_harm(void **state)
 {
 	struct fixture *f = *state;
 
+	(void)cluster_sql(f->connection, "ALTER DATABASE test SET statement_timeout='9s'"); /* gives no value, as those below */
+	(void)cluster_sql(f->connection, "ALTER DATABASE test SET idle_session_timeout='9s'");
 	(void)cluster_sql(f->connection, "ALTER DATABASE test SET default_transaction_isolation='serializable'");
-	(void)cluster_sql(f->connection, "ALTER DATABASE test SET statement_timeout='5s'");
 	(void)cluster_sql(f->connection, "ALTER DATABASE test SET synchronous_commit=off");
 	reopen(f);
-	(void)cluster_sql(f->connection, "ALTER DATABASE test RESET ALL");
+	assert_setting(f, "synchronous_commit", "on");
+	assert_setting(f, "statement_timeout", "0");
+	assert_setting(f, "idle_session_timeout", "0");
 	assert_true(db_begin(&f->db));
 	assert_setting(f, "transaction_isolation", "read committed");
-	assert_setting(f, "statement_timeout", "0");
-	assert_setting(f, "synchronous_commit", "on");
 	assert_true(db_commit(&f->db));
+
+	(void)cluster_sql(f->connection, "ALTER DATABASE test SET default_transaction_read_only=on");
+	db_close(&f->db);
+	assert_false(open_with(f, f->connection, 0));
+	assert_error(f, DB_AWAY, "");
+	assert_non_null(strstr(f->db.error, "default_transaction_read_only is on"));
+	(void)cluster_sql(cluster_start(), "ALTER DATABASE test RESET ALL");
+	reopen(f);
 }
 
 static void the_settings_of_the_server_are_checked(void **state)
@@ -313,7 +322,7 @@ int main(void)
 		CASE(a_server_is_chosen),
 		CASE(another_encoding_is_refused),
 		CASE(a_session_is_durable),
-		CASE(a_session_has_settings_of_its_own),
+		CASE(settings_of_others_do_no_harm),
 		CASE(the_settings_of_the_server_are_checked),
 	};
 
