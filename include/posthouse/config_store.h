@@ -17,6 +17,7 @@ struct cfg_store {
 	struct str password;      /* "": none */
 	unsigned durability;      /* enum durability */
 	uint64_t node_timeout_ms; /* without a beat for this time a node is declared dead */
+	uint64_t agreement;       /* a hash of what all nodes are to have the same; filled in */
 	uint64_t patience_ms;     /* that a message at its end waits for a database that is away */
 	bool i_know;              /* that who answers as the database need not be it */
 };

@@ -44,6 +44,9 @@ struct store_node_row {
 typedef void (*store_nodes_fn)(void *ctx, struct verdict v, const struct store_node_row *rows, size_t n);
 void store_nodes(struct store *st, store_nodes_fn done, void *ctx);
 
+/* Tell the other nodes a hash of this one's configuration: config_hash of its row, in hexadecimal digits. */
+void store_node_config(struct store *st, uint64_t hash, store_done_fn done, void *ctx);
+
 /* Order a node (0: this one) to end what it does and take nothing more, to work again, or to be forgotten; the last only when it
  * is drained or dead. PERM 550: why not. */
 enum store_node_order { STORE_NODE_DRAIN, STORE_NODE_RESUME, STORE_NODE_REMOVE };

@@ -23,15 +23,17 @@ void node_print(FILE *out, struct arena *a, const struct rec_node_row *rows, siz
 		columns_row(&table, (struct str[]){ number_text(a, r->number), r->host, r->state, since_text(a, now, r->since),
 						    r->silent_ms > SILENT_MS ? age_text(a, r->silent_ms) : S(""),
 						    number_text(a, r->taken), number_text(a, r->shards), number_text(a, r->epoch),
-						    r->self ? S("this node") : S("") });
+						    r->self      ? S("this node")
+						    : r->differs ? S("other configuration")
+								 : S("") });
 	}
 	columns_print(&table, out, width);
 }
 
 json_t *node_json(const struct rec_node_row *r)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b}", "number", (json_int_t)r->number, "host",
+	return json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, s:b}", "number", (json_int_t)r->number, "host",
 			 json_text(r->host), "state", json_text(r->state), "since", json_time(r->since), "silent_ms",
 			 (json_int_t)r->silent_ms, "in_flight", (json_int_t)r->taken, "shards", (json_int_t)r->shards, "epoch",
-			 (json_int_t)r->epoch, "self", (int)(r->self != 0));
+			 (json_int_t)r->epoch, "self", (int)(r->self != 0), "config_differs", (int)(r->differs != 0));
 }

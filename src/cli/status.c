@@ -115,6 +115,7 @@ static void print_node(struct arena *a, const struct role_told *r, uint64_t now)
 {
 	static const char *const states[] = { "up", "draining", "drained", "dead" };
 	const struct rec_stat *node = figure(r, METRIC_QUEUE_NODE, ""), *away = figure(r, METRIC_QUEUE_DATABASE_AWAY, "");
+	const struct rec_stat *differ = figure(r, METRIC_QUEUE_NODES_DIFFER, "");
 	uint64_t n = 0;
 
 	if (!node)
@@ -136,6 +137,8 @@ static void print_node(struct arena *a, const struct role_told *r, uint64_t now)
 		printf("; database away for %.*s\nwhat is said of messages, limits and other nodes is as of %.*s",
 		       STR_ARG(since_text(a, now, away->value)), STR_ARG(time_text(a, away->value)));
 	printf("\n");
+	if (differ && differ->value > 0)
+		printf("another configuration than here: node %.*s\n", STR_ARG(utf8_shown(a, differ->text)));
 }
 
 static struct str title(struct arena *a, const struct rec_stat *t)

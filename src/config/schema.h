@@ -134,6 +134,9 @@ void value_print(struct buf *b, const struct key *k, const void *base);
 
 /* ---- dump.c ---- */
 
+/* A hash of the keys that several nodes are to have the same, without what is each machine's own, and without secrets. */
+uint64_t config_agreement(const struct config *c);
+
 /* The table as rows of the manual, and those of profiles.def and foreign.def (man(7) macros). */
 enum manual_part { MANUAL_KEYS, MANUAL_PROFILES, MANUAL_FOREIGN };
 bool config_manual(enum manual_part part, struct buf *b);

@@ -347,6 +347,7 @@ void store_keys_check(struct loader *l)
 		      "\"host=/run/postgresql dbname=posthouse user=posthouse\"");
 		return;
 	}
+	c->agreement = config_agreement(l->config);
 	if (c->connection.n == 0)
 		return; /* it was no text, which is a fault already */
 	wrong = database_judge(l->arena, c->connection, c->i_know);

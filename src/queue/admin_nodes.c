@@ -20,7 +20,8 @@ static void on_nodes(void *ctx, struct verdict v, const struct store_node_row *r
 						 .silent_ms = rows[i].silent_ms,
 						 .taken = rows[i].taken,
 						 .shards = rows[i].shards,
-						 .self = rows[i].self };
+						 .self = rows[i].self,
+						 .differs = nodes_config_differs(c->queue, &rows[i]) };
 	answer.rows.at = list;
 	answer.rows.n = v.class == OK ? n : 0;
 	ipc_send_nodes_are(c->channel, &answer, -1);

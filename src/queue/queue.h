@@ -44,8 +44,12 @@ struct nodes_seen {
 	const struct store_node_row *rows; /* in the arena */
 	size_t n;
 	uint64_t look_at; /* monotonic: when to ask the store again */
-	bool asking;
+	bool asking, telling;
+	uint32_t differing; /* bits: nodes whose other configuration was told */
 };
+
+/* Has this node, which works, another configuration than this one? */
+bool nodes_config_differs(const struct queue *q, const struct store_node_row *row);
 
 void nodes_seen_look(struct queue *q); /* the store can be asked */
 void nodes_stats(struct queue *q);

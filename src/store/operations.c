@@ -261,6 +261,11 @@ void store_node_order(struct store *st, enum store_node_order order, uint64_t nu
 	ISSUE(NODE_ORDER, done, ctx, .max = order, .cursor = number);
 }
 
+void store_node_config(struct store *st, uint64_t hash, store_done_fn done, void *ctx)
+{
+	ISSUE(NODE_CONFIG, done, ctx, .cursor = hash);
+}
+
 void store_accounts(struct store *st, store_accounts_fn done, void *ctx)
 {
 	ISSUE(ACCOUNTS, done, ctx);

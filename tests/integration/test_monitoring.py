@@ -123,6 +123,7 @@ CASES = {
     "PosthouseDatabaseAway": ({"posthouse_queue_database_away_since_timestamp_seconds": "100+0"},
                               {"posthouse_queue_database_away_since_timestamp_seconds": "0+0"}),
     "PosthouseNodeDead": ({'posthouse_queue_nodes{state="dead"}': "1+0"}, {'posthouse_queue_nodes{state="dead"}': "0+0"}),
+    "PosthouseNodesDiffer": ({"posthouse_queue_nodes_config_differs": "1+0"}, {"posthouse_queue_nodes_config_differs": "0+0"}),
     "PosthouseDeadRows": ({"posthouse_queue_database_dead_rows": "2000000+0"}, {"posthouse_queue_database_dead_rows": "20000+0"}),
 }
 

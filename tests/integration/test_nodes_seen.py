@@ -51,6 +51,46 @@ def test_commands_without_database():
     assert relay.command("trace", id).stdout == lines
 
 
+def test_other_configuration():
+    """Each node says which others have another configuration, until it is the same again; no restart is needed."""
+    bed = Bed(2)
+    one, two = bed.relays
+    before = two.conf.read_text()
+
+    def differing():
+        rows = [row for row in rows_of(one.command("node", "list", "--json").stdout) if row["config_differs"]]
+        return [row["number"] for row in rows]
+
+    wait_for(lambda: "" not in bed.database.sql("SELECT config_hash FROM node").splitlines(), "both have said what they have", every=0.5)
+    assert differing() == []
+    two.conf.write_text(before + 'limits = { messages = [ "7/1h" ]; };\n')
+    two.command("reload")
+    wait_for(lambda: differing() == [2], "the other configuration", every=0.5)
+    one.wait_log("event=node.config_differs node=2 ")
+    two.wait_log("event=node.config_differs node=1 ")
+    assert re.search(r"^another configuration than here: node 2 \(.*\)$", one.command("status").stdout, re.M)
+    assert re.search("^2 .* other configuration$", one.command("node", "list").stdout, re.M)
+    two.conf.write_text(before)
+    two.command("reload")
+    wait_for(lambda: differing() == [], "the same configuration", every=0.5)
+    wait_for(lambda: "another configuration" not in one.command("status").stdout, "all is well", every=0.5)
+    assert one.log_text().count("node.config_differs") == 1
+
+
+def test_removed_while_it_runs():
+    """It says what has happened to it, and that a restart makes it a new node."""
+    bed = Bed(2)
+    one, two = bed.relays
+    two.command("node", "drain")
+    bed.wait_state(2, "drained")
+    one.command("node", "remove", "2")
+    two.wait_log('event=node.excluded reason="this node was removed: restart it to make it a new one"')
+    two.stop()
+    two.start()
+    assert bed.nodes() == {1: ("up", 1), 2: ("up", 3)}
+    assert two.log_text().count("event=node.excluded") == 1
+
+
 def test_one_finds_and_all_follow():
     """A next hop that is down, and up again; limits that are used up, shown and reset."""
     bed = Bed(2, limits='messages = [ "6/1h" ];')

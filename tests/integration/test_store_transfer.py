@@ -271,7 +271,9 @@ def test_check():
     assert {result for result, _ in found.values()} == {"ok"} and "up, epoch 1" in found["node"][1] and "dead_rows" in found, found
     assert store(node, "check").splitlines()[0].startswith("ok       server      PostgreSQL ")
     node.stop()
-    database.sql("UPDATE node SET state = 'dead'")
+    database.sql("INSERT INTO node SELECT number + n, n, 1, 1, 'up', 1, n, 0, 'mx', 0 FROM node, generate_series(1, 2) n")
+    assert checked(node)["config"][0] == "warning"
+    database.sql("DELETE FROM node WHERE number > 1; UPDATE node SET state = 'dead'")
     assert checked(node)["node"][0] == "warning"
 
     safe = Relay(1, extra=database.settings(durability="standby"), users=(), start=False)

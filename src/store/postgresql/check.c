@@ -205,6 +205,10 @@ static void check_nodes(struct check *c)
 				 (unsigned long long)db_u64(q, 7)));
 	if (!any)
 		say(c, STORE_FINDING_OK, "node", S("none"));
+	if (db_number(&c->db, ask(c, "SELECT count(DISTINCT config_hash) FROM node"
+				     " WHERE state IN ('up','draining') AND config_hash<>''")) > 1)
+		say(c, STORE_FINDING_WARNING, "config",
+		    S("not all nodes have the same configuration: `posthouse status` on a node says which differ from it"));
 }
 
 static void check_size(struct check *c)

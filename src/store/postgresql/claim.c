@@ -151,10 +151,10 @@ static bool take_row(struct node *n, struct db *db, struct claiming *c, bool *ta
 	uint64_t own = n->clock();
 
 	(void)gethostname(host, sizeof host - 1); /* only to be shown */
-	*taken_out = db_numbers(db,
-				db_query(db, Q_node_claim, INT(c->number), TEXT(str_of(c->seen.instance)), INT(n->schema),
-					 TEXT(str_of(n->config_hash)), TEXT(str_of(host))),
-				&c->epoch, &c->id_floor, &c->now);
+	*taken_out = db_numbers(
+		db,
+		db_query(db, Q_node_claim, INT(c->number), TEXT(str_of(c->seen.instance)), INT(n->schema), TEXT(str_of(host))),
+		&c->epoch, &c->id_floor, &c->now);
 	if (!*taken_out)
 		return db_error(db) == DB_WELL;
 	r = (struct node_return){ .number = c->number, .epoch = c->epoch, .now = c->now };

@@ -57,7 +57,6 @@ struct node {
 	uint64_t (*boottime)(void); /* ms */
 	uint64_t (*clock)(void);    /* ms since 1970 */
 	uint64_t schema;            /* of this program */
-	char config_hash[65];
 
 	uv_mutex_t file_lock; /* of state_dir/node */
 	uv_mutex_t lock;      /* protects the members below, up to the next comment */

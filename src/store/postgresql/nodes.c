@@ -74,3 +74,10 @@ void run_node_order(struct engine *e, struct request *r)
 
 	r->verdict = node_order(&p->node, &e->db, &r->arena, (enum node_order)r->max, (unsigned)r->cursor);
 }
+
+void run_node_config(struct engine *e, struct request *r)
+{
+	struct str hash = arena_printf(&r->arena, "%llx", (unsigned long long)r->cursor);
+
+	db_run(&e->db, Q_node_config, INT(node_number(&postgresql_of(e)->node)), TEXT(hash));
+}

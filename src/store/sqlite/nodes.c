@@ -25,7 +25,17 @@ void run_accounts_commit(struct engine *e, struct request *r)
 	r->verdict = accounts_are_here();
 }
 
+static struct verdict no_nodes(void)
+{
+	return perm(550, S("5.3.5"), S("the queue is in state_dir: there are no nodes (store.engine)"));
+}
+
 void run_node_order(struct engine *e, struct request *r)
 {
-	r->verdict = perm(550, S("5.3.5"), S("the queue is in state_dir: there are no nodes (store.engine)"));
+	r->verdict = no_nodes();
+}
+
+void run_node_config(struct engine *e, struct request *r)
+{
+	r->verdict = no_nodes();
 }

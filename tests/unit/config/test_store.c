@@ -54,6 +54,37 @@ static void dumped(void **state)
 	}
 }
 
+static uint64_t agreement(const char *more)
+{
+	char text[2000];
+	struct config *c;
+	uint64_t hash;
+
+	snprintf(text, sizeof text, "%sstore = { engine = \"postgresql\"; connection = \"" NEAR "\"; %s", BASICS, more);
+	c = fixture_good(text);
+	hash = c->store.agreement;
+	config_free(c);
+	return hash;
+}
+
+/* What nodes are to have the same is in the hash, and what is the machine's own, or a secret, is not. */
+static void agreements(void **state)
+{
+	uint64_t hash = agreement("};");
+
+	assert_int_not_equal(hash, 0);
+	assert_int_equal(
+		agreement(
+			"password = \"x\"; patience = \"1s\"; }; metrics = \"127.0.0.1:9587\"; queue = { min_free = \"1G\"; };"),
+		hash);
+	assert_int_not_equal(agreement("node_timeout = \"21s\"; };"), hash);
+	assert_int_not_equal(agreement("durability = \"local\"; };"), hash);
+	assert_int_not_equal(agreement("}; limits = { messages = [ \"7/1h\" ]; };"), hash);
+	assert_int_not_equal(agreement("}; queue = { lifetime = \"4d\"; };"), hash);
+	assert_int_not_equal(agreement("}; senders = ( { user = \"a@example.org\"; addresses = [ \"b@example.org\" ]; } );"),
+			     hash);
+}
+
 #define PG     "engine = \"postgresql\"; connection = \"" NEAR "\"; "
 #define SQLITE "expected engine = \"postgresql\" beside it; with \"sqlite\""
 
@@ -268,10 +299,10 @@ static void judged(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults), cmocka_unit_test(dumped), cmocka_unit_test(faults),
-		cmocka_unit_test(files),    cmocka_unit_test(words),  cmocka_unit_test(judged)
-	};
+	static const struct CMUnitTest tests[] = { cmocka_unit_test(defaults),   cmocka_unit_test(dumped),
+						   cmocka_unit_test(agreements), cmocka_unit_test(faults),
+						   cmocka_unit_test(files),      cmocka_unit_test(words),
+						   cmocka_unit_test(judged) };
 
 	return cmocka_run_group_tests_name("config store", tests, fixture_open, fixture_close);
 }

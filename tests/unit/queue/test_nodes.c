@@ -265,6 +265,29 @@ static void test_list(void **state)
 	assert_true(stats_say(h, "node=2 up") && stats_say(h, "node_epoch=5") && stats_say(h, "node_shards=40"));
 }
 
+/* The others are told what this node has, unless their row of it says that already; and who of them has something else is said. */
+static void test_configuration(void **state)
+{
+	struct harness *h = *state;
+	struct store_node_row rows[3];
+
+	memcpy(rows, three, sizeof rows);
+	rows[0].config_hash = S("abc");
+	rows[2].config_hash = S("def"); /* it is dead */
+	h->config.store.agreement = 0xabc;
+	store_set_nodes(rows, 3);
+	UNTIL(h, store_runs(REQUEST_NODE_CONFIG) > 0);
+	assert_true(stats_say(h, "nodes_config_differs=0"));
+	rows[1].config_hash = S("abc");
+	rows[2].state = STORE_NODE_UP;
+	store_set_nodes(rows, 3);
+	fake_mono = clock_mono_ms() + 10000;
+	UNTIL(h, stats_say(h, "nodes_config_differs=1 3 (mx3)"));
+	list(h);
+	assert_true(row.number == 3 && row.differs == 1);
+	assert_int_equal(store_runs(REQUEST_NODE_CONFIG), 1);
+}
+
 static void test_order(void **state)
 {
 	struct harness *h = *state;
@@ -318,11 +341,17 @@ static void test_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		NODE_TEST(test_told),           NODE_TEST(test_told_at_once),
-		NODE_TEST(test_states),         NODE_TEST(test_paused),
-		NODE_TEST(test_mail_of_others), NODE_TEST(test_ids),
-		NODE_TEST(test_list),           NODE_TEST(test_order),
-		NODE_TEST(test_away),           cmocka_unit_test_setup_teardown(test_none, harness_setup, harness_teardown),
+		NODE_TEST(test_told),
+		NODE_TEST(test_told_at_once),
+		NODE_TEST(test_states),
+		NODE_TEST(test_paused),
+		NODE_TEST(test_mail_of_others),
+		NODE_TEST(test_ids),
+		NODE_TEST(test_list),
+		NODE_TEST(test_configuration),
+		NODE_TEST(test_order),
+		NODE_TEST(test_away),
+		cmocka_unit_test_setup_teardown(test_none, harness_setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);
