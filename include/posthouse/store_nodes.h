@@ -52,6 +52,28 @@ void store_node_config(struct store *st, uint64_t hash, store_done_fn done, void
 enum store_node_order { STORE_NODE_DRAIN, STORE_NODE_RESUME, STORE_NODE_REMOVE };
 void store_node_order(struct store *st, enum store_node_order order, uint64_t number, store_done_fn done, void *ctx);
 
+/* How many connections each node can have to a next hop whose number is limited: all nodes together hold no more than the limit,
+ * and each goes by its own. A node that holds fewer than its fair part while others have more than theirs, or waits for its
+ * turn where there is not one for each, gets them from those others, when they say that they use them no more. What a node
+ * holds is free at the end of its epoch. */
+struct slots_wish {
+	struct str gate;
+	uint64_t limit;  /* of this node's configuration */
+	uint64_t wanted; /* connections that this node has work for; 0: what it does not use becomes free */
+	uint64_t used;   /* connections that are, or can be, open now: these it goes on holding */
+	bool had_turn;   /* it has had some for so long that it is others' turn, if there is not one for each */
+};
+struct slots_share {
+	uint64_t held; /* by this node */
+	uint64_t keep; /* of these: so many can be used; what is used beyond that is to be ended, since others wait for it */
+	bool pressed;  /* another node waits */
+	bool busy;     /* another node was just changing something: ask again soon, this is as it was */
+};
+/* All that this node holds, or wants: what is not named is given up. The wishes live until the callback; shares in that order.
+ * Without OK nothing is known: what is used is held. */
+typedef void (*store_slots_fn)(void *ctx, struct verdict v, const struct slots_share *shares, size_t n);
+void store_slots(struct store *st, const struct slots_wish *wishes, size_t n, store_slots_fn done, void *ctx);
+
 /* The accounts of all nodes, a row for each password. The store does not look into the lines. */
 struct store_account {
 	struct str name, device; /* device "": the main password */

@@ -40,6 +40,7 @@ struct request {
 		const struct selector *selector;
 		const struct find *find;
 		const struct gate_state *gate;
+		const struct slots_wish *slots;
 		const struct bucket_row *buckets;
 		const struct ban_row *bans;
 		const struct store_account *accounts;

@@ -34,6 +34,7 @@ FINISH(alter, &(struct altered){ .count = r->out.count,
 				 .next_cursor = r->out.next })
 FINISH(summary, r->out.rows, r->out.n, r->out.next)
 FINISH(gates, r->out.rows, r->out.n)
+FINISH(slots, r->out.rows, r->out.n)
 FINISH(buckets, r->out.rows, r->out.n)
 FINISH(known, r->out.rows, r->out.n)
 FINISH(bans, r->out.rows, r->out.n)
@@ -207,6 +208,11 @@ void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn 
 void store_gate_claim(struct store *st, const struct gate_state *g, uint64_t seen, store_count_fn done, void *ctx)
 {
 	ISSUE(GATE_CLAIM, done, ctx, .in.gate = g, .cursor = seen);
+}
+
+void store_slots(struct store *st, const struct slots_wish *wishes, size_t n, store_slots_fn done, void *ctx)
+{
+	ISSUE(SLOTS, done, ctx, .in.slots = wishes, .max = n);
 }
 
 void store_buckets(struct store *st, struct str key, struct str rule, size_t max, store_buckets_fn done, void *ctx)

@@ -1,5 +1,6 @@
 /* migrate.c - `posthouse store migrate`: the versions of the tables that there are. */
 #include "node.h"
+#include "schema_slots.h"
 #include "steps.h"
 #include "visitor.h"
 
@@ -9,6 +10,7 @@
 static const struct schema_step steps[] = {
 	{ .additive = true }, /* version 1: the first */
 	{ "ALTER TABLE recipient ADD COLUMN take_no int8", .additive = true },
+	{ GATE_SLOT_TABLE, .additive = true },
 };
 static_assert(sizeof steps / sizeof steps[0] == NODE_SCHEMA, "each version has a step");
 

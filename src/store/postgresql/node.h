@@ -12,7 +12,7 @@
 
 #include <uv.h>
 
-enum { NODE_MAX = 15, NODE_SHARDS = 64, NODE_SCHEMA = 2 };
+enum { NODE_MAX = 15, NODE_SHARDS = 64, NODE_SCHEMA = 3 };
 
 /* STORE_NODE_AWAY: this node's thread has no connection. The names of the others are those of node.state. */
 const char *node_state_name(enum store_node_state state);

@@ -1,8 +1,10 @@
-/* schema_script.h - the tables of an empty database, schema version 2: one statement in each text. Times are ms since 1970 UTC,
+/* schema_script.h - the tables of an empty database, schema version 3: one statement in each text. Times are ms since 1970 UTC,
  * and all numbers are int8, as db.h binds them. What columns hold that are not explained here: the same column in
  * sqlite/schema.c. */
 #ifndef POSTGRESQL_SCHEMA_SCRIPT_H
 #define POSTGRESQL_SCHEMA_SCRIPT_H
+
+#include "schema_slots.h"
 
 /* Small tables whose rows come and go are vacuumed after so many dead rows, and without pauses. */
 #define VACUUM_AFTER(n) "autovacuum_vacuum_scale_factor=0,autovacuum_vacuum_cost_delay=0,autovacuum_vacuum_threshold=" #n
@@ -86,6 +88,7 @@ static const char *const schema_script[] = {
 	"CREATE INDEX known_last ON known(last_at)",
 	"CREATE TABLE gate(name text PRIMARY KEY,down_until int8 NOT NULL,failures int8 NOT NULL,reason text NOT NULL,"
 	"last_ok_at int8 NOT NULL,pause int8 NOT NULL,told int8 NOT NULL) WITH(fillfactor=50)",
+	GATE_SLOT_TABLE,
 
 	/* Nodes, and who looks after which lanes: node and epoch 0: nobody. (number, epoch) is a key, so that a change of the
 	 * epoch waits for the transactions that hold the fence, and a beat does not. */
@@ -104,7 +107,7 @@ static const char *const schema_script[] = {
 	 * not random are left out. generation and history: raised, and another, after a restore from a backup (`posthouse store
 	 * restored`). accounts: grows by one with each change of the table account; 0: no node has filled it. */
 	"CREATE TABLE meta(key text PRIMARY KEY,value text NOT NULL)",
-	"INSERT INTO meta VALUES('schema_version','2'),('compatible_from','1'),('generation','1'),('accounts','0')",
+	"INSERT INTO meta VALUES('schema_version','3'),('compatible_from','1'),('generation','1'),('accounts','0')",
 	"INSERT INTO meta SELECT 'history',substr(replace(gen_random_uuid()::text,'-',''),1,12)",
 	"INSERT INTO meta SELECT key,substr(a,1,12)||substr(a,21,4)||substr(b,1,12)||substr(b,21,4) FROM"
 	" (SELECT key,replace(gen_random_uuid()::text,'-','') AS a,replace(gen_random_uuid()::text,'-','') AS b"
