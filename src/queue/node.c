@@ -92,6 +92,7 @@ static void look(struct queue *q)
 		tell_accounts(role_peer(q->role, ROLE_LOGIN, 0), n);
 	if (q->open && is_time(&n->wake_at, WAKE_MS))
 		scheduler_wake(&q->dispatch);
+	allowances_look(&q->dispatch);
 	if (q->open && is_time(&n->report_at, REPORT_MS))
 		dsns_wake(&q->reports);
 	if (q->open && n->now.state != STORE_NODE_AWAY)

@@ -124,6 +124,7 @@ TO_ROOM(accounting, limits_page)
 TO_ROOM(accounting, limits_reset)
 TO_ROOM(dispatch, result)
 TO_ROOM(dispatch, drained)
+TO_ROOM(dispatch, allowed)
 TO_ROOM(dispatch, resign)
 
 /* The recipient is kept while the store is asked about it, of many sessions at a time. */
@@ -180,6 +181,7 @@ const struct ipc_handlers queue_handlers = {
 	.limits_reset = on_limits_reset,
 	.result = on_result,
 	.drained = on_drained,
+	.allowed = on_allowed,
 	.resign = on_resign,
 	.queue_page = handle_queue_page,
 	.queue_alter = handle_queue_alter,

@@ -223,6 +223,10 @@ static void find_work(struct connection *c)
 			pool_advance(c->pool); /* other connections take the waiting deliveries */
 			return;
 		}
+		if (allowance_is_over(c->pool)) {
+			connection_quit(c, "left to another node");
+			return;
+		}
 		d = pool_take(c->pool);
 		if (!d)
 			break;

@@ -88,9 +88,11 @@ size_t pool_limit(struct pool *pool)
 void pool_advance(struct pool *pool)
 {
 	struct connection *c;
-	size_t limit = pool_limit(pool), opening;
+	size_t limit = pool_limit(pool), allowed = allowance_of(pool), opening;
 
-	while (pool->waiting_n > 0 && (c = idle_connection(pool)) != NULL)
+	if (allowed < limit)
+		limit = allowed;
+	while (pool->waiting_n > 0 && !allowance_is_over(pool) && (c = idle_connection(pool)) != NULL)
 		pool->relay->ops->give(c, pool_take(pool));
 	opening = count(pool, CONNECTION_RESOLVING, CONNECTION_OPENING);
 	if (pool->mechanisms.n > 0 && !pool->proven && limit > 1)
@@ -253,6 +255,7 @@ void pool_connection_gone(struct pool *pool, struct connection *c)
 	list_remove(&c->in_pool);
 	pool->connections_n--;
 	pool->relay->connections--;
+	allowance_connection_gone(pool);
 	if (!pool->gone)
 		pool_advance(pool);
 	pool_free_if_unused(pool);

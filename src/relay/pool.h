@@ -55,7 +55,11 @@ struct pool {
 	struct look *look;                /* NULL, or the question about TLS that this pool was made for */
 	struct list connections, waiting;
 	size_t connections_n, waiting_n;
-	size_t fewer; /* 0, or the number of connections that the peer seems to allow, until … */
+	uint64_t
+		allowed_epoch; /* where nodes share the connections: `allowed` is of this membership, see `allow` in messages.def */
+	size_t allowed;
+	bool tell_allowed; /* when there are no more than that */
+	size_t fewer;      /* 0, or the number of connections that the peer seems to allow, until … */
 	uint64_t fewer_until;
 	struct complaint complaint;
 	sa_family_t refused_family; /* AF_UNSPEC, or the family by which the peer accepts nothing, until … */
@@ -101,7 +105,14 @@ void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcr
 void pool_connection_gone(struct pool *pool, struct connection *c); /* can free the pool */
 void pool_free_if_unused(struct pool *pool);
 void pools_sweep(struct relay *relay); /* start the timer that frees unused pools of domains */
-size_t pool_limit(struct pool *pool);  /* of connections now */
+size_t pool_limit(struct pool *pool);  /* of connections now, by the peer and the configuration */
+
+/* ---- allowance.c: several nodes share the connections of an upstream ---- */
+void allowance_begin(struct relay *relay, const struct msg_allow *m);
+size_t allowance_of(const struct pool *pool); /* SIZE_MAX: there is no such limit */
+bool allowance_is_over(const struct pool *pool);
+void allowance_connection_gone(struct pool *pool);
+void allowances_horizon(struct relay *relay, const struct msg_horizon *m);
 
 /* ---- domain_lookup.c ---- */
 /* queue waits for the answer to its call about this domain; the answer can be sent before this returns. */

@@ -115,7 +115,12 @@ static void handle_settled(void *ctx, struct channel *ch, const struct msg_settl
 
 static void handle_horizon(void *ctx, struct channel *ch, const struct msg_horizon *m, int fd)
 {
-	relay_of(ctx)->horizon = (struct horizon){ m->epoch, m->boottime_ms };
+	allowances_horizon(relay_of(ctx), m);
+}
+
+static void handle_allow(void *ctx, struct channel *ch, const struct msg_allow *m, int fd)
+{
+	allowance_begin(relay_of(ctx), m);
 }
 
 static void handle_upstream_test(void *ctx, struct channel *ch, const struct msg_upstream_test *m, int fd)
@@ -246,6 +251,7 @@ static const struct ipc_handlers handlers = {
 	.withdraw = handle_withdraw,
 	.settled = handle_settled,
 	.horizon = handle_horizon,
+	.allow = handle_allow,
 	.names_changed = handle_names_changed,
 	.upstream_test = handle_upstream_test,
 	.tls_look = handle_tls_look,

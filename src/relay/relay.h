@@ -59,6 +59,7 @@ struct relay {
 	struct tally tls_versions; /* of the sessions that were opened */
 	uint64_t tls_resumed;      /* those of them that resumed an earlier one */
 	struct horizon horizon;
+	bool shares;             /* queue says how many connections an upstream can have: allowance.c */
 	uint64_t horizon_closed; /* deliveries that got no end of their text because of it */
 	uint64_t next_connection;
 	struct arena scratch; /* texts of `configure` */

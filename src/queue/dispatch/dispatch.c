@@ -117,6 +117,7 @@ void dispatch_peer_up(struct dispatch *d, struct channel *ch)
 		return;
 	d->relay = ch;
 	d->drained = false;
+	allowances_begin(d);
 	scheduler_wake(d);
 }
 
@@ -130,6 +131,7 @@ void dispatch_peer_gone(struct dispatch *d, const struct channel *ch)
 	re_signs_cancel(d);
 	inquiries_cancel(d);
 	d->relay = NULL;
+	allowances_begin(d);
 	leases_return_parked(d);
 	leases_relay_gone(d);
 }

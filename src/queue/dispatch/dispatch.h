@@ -95,6 +95,7 @@ void dispatch_peer_gone(struct dispatch *d, const struct channel *ch);
 
 /* Messages of relay. */
 void dispatch_result(struct dispatch *d, struct channel *ch, const struct msg_result *m);
+void dispatch_allowed(struct dispatch *d, struct channel *ch, const struct msg_allowed *m);
 void dispatch_drained(struct dispatch *d, struct channel *ch, const struct msg_drained *m);
 void dispatch_resign(struct dispatch *d, struct channel *ch, const struct msg_resign *m);
 

@@ -33,6 +33,19 @@ struct waiting_lane {
 	unsigned priority;
 };
 
+/* The connections that this node is allowed, of an upstream that nodes share (nexthop_allowance.c). */
+struct allowance {
+	size_t held;      /* by this node, as the store has said last */
+	size_t told;      /* relay is allowed so many … */
+	size_t used;      /* … and can still have so many */
+	size_t wanted;    /* connections that there was work for lately; the most since … */
+	uint64_t since;   /* … monotonic, as the others */
+	size_t asked;     /* wanted when the store was asked last */
+	uint64_t turn_at; /* since when some are held */
+	bool pressed;     /* another node waits */
+	bool listed;      /* the store can have a row of this node */
+};
+
 struct nexthop {
 	struct hashtable_item in_table;
 	struct list in_class; /* of upstreams, idle ones or those that are down; MX domains that are up and used are in none of
@@ -73,6 +86,7 @@ struct nexthop {
 	size_t wanting;                /* lanes that lead here, of the page that the scheduler looks at */
 	struct waiting_lane *waiting; /* lanes that are due and found no room here, in the order in which they came; NULL: none */
 	size_t waiting_n, waiting_max;
+	struct allowance allowance;
 	unsigned waiting_turn;  /* counts the lanes that were taken out: see nexthop_next_waiting() */
 	struct charges charges; /* against its rates */
 };
@@ -89,6 +103,12 @@ struct unfit {
 /* A domain that worked, by its hash. Of two domains with the same slot one is forgotten; that costs one question to relay. */
 struct proven {
 	uint64_t hash, until;
+};
+
+struct allowances {
+	uint64_t membership; /* of this node: what it was allowed in another one is void */
+	uint64_t ask_at;     /* monotonic */
+	bool asking;
 };
 
 struct nexthops {
@@ -108,6 +128,7 @@ struct nexthops {
 	uv_timer_t follow;
 	uint64_t changes_n, round, round_changes_n;
 	bool reading;
+	struct allowances allowances;
 };
 
 void nexthops_init(struct dispatch *d);
@@ -195,6 +216,20 @@ void nexthops_follow(struct dispatch *d);
 
 /* The pause has ended: this node probes, if no other node does. */
 void nexthop_claim(struct nexthop *hop, uint64_t now);
+
+/* ---- nexthop_allowance.c: several nodes share the connections of an upstream ---- */
+
+/* How many connections this node is allowed; where it is alone, or for an MX domain, SIZE_MAX. */
+size_t allowance_of(const struct nexthop *hop);
+
+/* A delivery waits for a connection: perhaps there are more. */
+void allowance_want(struct nexthop *hop);
+
+/* Several times in a second: each second the store is asked. */
+void allowances_look(struct dispatch *d);
+
+/* A relay is there, or gone: it has no connections. */
+void allowances_begin(struct dispatch *d);
 
 /* ---- nexthop_concurrency.c: how many deliveries a next hop can have at once ---- */
 

@@ -19,7 +19,9 @@ static bool is_unproven(const struct nexthop *hop)
 /* The connections that it can have. */
 static size_t width(const struct nexthop *hop)
 {
-	return hop->granted > 0 ? least(hop->granted, hop->connections) : hop->connections;
+	size_t allowed = least(hop->connections, allowance_of(hop));
+
+	return hop->granted > 0 ? least(hop->granted, allowed) : allowed;
 }
 
 /* However fast the next hop is. */
@@ -76,7 +78,7 @@ bool nexthop_is_open(struct nexthop *hop, uint64_t now)
 
 size_t nexthop_slots(const struct nexthop *hop)
 {
-	size_t most = hop->status == NEXTHOP_UP ? window(hop) : hop->status == NEXTHOP_PROBING ? 1 : 0;
+	size_t most = hop->status == NEXTHOP_UP ? window(hop) : hop->status == NEXTHOP_PROBING ? least(1, width(hop)) : 0;
 
 	return most > hop->in_flight ? most - hop->in_flight : 0;
 }
@@ -100,8 +102,9 @@ size_t nexthop_room(const struct nexthop *hop, uint64_t now)
 
 	if (hop->connections == 0 || !nexthop_knows_hosts(hop))
 		return 0;
+	/* Without a connection that is allowed one delivery waits, so that there is something to ask for one. */
 	if (hop->status == NEXTHOP_UP)
-		most = fair_share(hop, window(hop) + prefetch(hop));
+		most = fair_share(hop, allowance_of(hop) > 0 ? window(hop) + prefetch(hop) : 1);
 	else if (hop->status == NEXTHOP_PROBING)
 		most = fair_share(hop, 1);
 	if (used >= most)

@@ -124,6 +124,8 @@ static bool send_parked(struct dispatch *d, struct nexthop *hop)
 		lease_enter(l, LEASE_OPENING);
 		store_text(d->store, l->message->due.id, on_file, l);
 	}
+	if (!list_empty(&hop->parked))
+		allowance_want(hop);
 	return true;
 }
 

@@ -209,9 +209,23 @@ static void on_horizon(void *ctx, struct channel *ch, const struct msg_horizon *
 	h->horizon = *m;
 }
 
-static const struct ipc_handlers relay_handlers = {
-	.horizon = on_horizon, .deliver = on_deliver, .look_up = on_look_up, .withdraw = on_withdraw, .settled = on_settled
-};
+static void on_allow(void *ctx, struct channel *ch, const struct msg_allow *m, int fd)
+{
+	struct harness *h = ctx;
+	const struct msg_allowed answer = { .epoch = m->epoch, .route = m->route, .connections = m->connections };
+
+	h->allowed = m->connections;
+	h->allowed_epoch = m->epoch;
+	if (!h->keeps_connections)
+		ipc_send_allowed(ch, &answer, -1);
+}
+
+static const struct ipc_handlers relay_handlers = { .horizon = on_horizon,
+						    .allow = on_allow,
+						    .deliver = on_deliver,
+						    .look_up = on_look_up,
+						    .withdraw = on_withdraw,
+						    .settled = on_settled };
 static const struct ipc_handlers vault_handlers = { .sign = on_sign };
 static const struct ipc_handlers no_handlers = { .spool_open = NULL };
 

@@ -86,6 +86,8 @@ static void run_watched(struct engine *e, struct request *r)
 		stored_run_accounts(e, r);
 	} else if (store_has_nodes && r->kind == REQUEST_ACCOUNTS_COMMIT) {
 		stored_run_accounts_commit(e, r);
+	} else if (store_has_nodes && r->kind == REQUEST_SLOTS) {
+		stored_run_slots(e, r);
 	} else {
 		store_engine_sqlite.run[r->kind](e, r);
 	}

@@ -75,7 +75,12 @@ void stored_run_accounts_commit(struct engine *e, struct request *r);
 /* The accounts of the nodes are the line "alice", with version 7. A change of another version finds them changed; of this one it is noted:
  * "put NAME/DEVICE;" or "remove ...;" for each row. */
 extern char store_accounts_noted[200];
-extern atomic_uint store_node_looks; /* how often the role has looked */
+/* The first next hop: this node has `held` connections and is to keep `keep`, whatever it asks; false: all that it wants, as at the
+ * beginning. / What it asked last. */
+void stored_run_slots(struct engine *e, struct request *r); /* for stored.c */
+void store_give_slots(bool fixed, struct slots_share share);
+struct slots_wish store_slots_wish(void); /* without its gate */
+extern atomic_uint store_node_looks;      /* how often the role has looked */
 void store_be_node(const struct store_node *node);
 void store_set_nodes(const struct store_node_row *rows, size_t n);
 extern atomic_uint store_ordered; /* the last order; 0: none */

@@ -56,6 +56,46 @@ void stored_run_order(struct engine *e, struct request *r)
 		r->verdict = perm(550, S("5.3.5"), S("there is no such node"));
 }
 
+/* ---- connections ---- */
+
+static bool slots_fixed;
+static struct slots_share slots_share;
+static struct slots_wish slots_wish;
+
+void store_give_slots(bool fixed, struct slots_share share)
+{
+	pthread_mutex_lock(&lock);
+	slots_fixed = fixed;
+	slots_share = share;
+	pthread_mutex_unlock(&lock);
+}
+
+struct slots_wish store_slots_wish(void)
+{
+	struct slots_wish w;
+
+	pthread_mutex_lock(&lock);
+	w = slots_wish;
+	w.gate = S("");
+	pthread_mutex_unlock(&lock);
+	return w;
+}
+
+void stored_run_slots(struct engine *e, struct request *r)
+{
+	struct slots_share *shares = ARENA_ARRAY(&r->arena, struct slots_share, r->max + 1);
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < r->max; i++)
+		shares[i] = (struct slots_share){ .held = r->in.slots[i].wanted, .keep = r->in.slots[i].wanted };
+	if (slots_fixed)
+		shares[0] = slots_share;
+	slots_wish = r->in.slots[0];
+	pthread_mutex_unlock(&lock);
+	r->out.rows = shares;
+	r->out.n = r->max;
+}
+
 char store_accounts_noted[200];
 
 void stored_run_accounts(struct engine *e, struct request *r)
