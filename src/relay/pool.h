@@ -55,8 +55,7 @@ struct pool {
 	struct look *look;                /* NULL, or the question about TLS that this pool was made for */
 	struct list connections, waiting;
 	size_t connections_n, waiting_n;
-	uint64_t
-		allowed_epoch; /* where nodes share the connections: `allowed` is of this membership, see `allow` in messages.def */
+	uint64_t allowed_epoch; /* where nodes share the connections: see `allow` in messages.def */
 	size_t allowed;
 	bool tell_allowed; /* when there are no more than that */
 	size_t fewer;      /* 0, or the number of connections that the peer seems to allow, until … */
