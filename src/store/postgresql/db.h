@@ -88,8 +88,8 @@ struct db_rows *db_query_words(struct db *db, const char *sql, const struct db_v
 #define db_run_for(db, number_out, statement, ...) db_run_number((db), (number_out), (statement), DB_VALUES(__VA_ARGS__))
 bool db_run_number(struct db *db, uint64_t *number_out, enum statement statement, const struct db_value *values, size_t n);
 
-/* Columns of the row. A number is an integer of any size or a bool (not numeric, which is what sum() of int8 gives: cast it), else
- * it is 0 and an error; a NULL is 0, or empty. */
+/* Columns of the row. A number is an integer of any size or a bool (not numeric, which is what sum() of int8 gives: cast it),
+ * else it is 0 and an error; a NULL is 0, or empty. */
 uint64_t db_u64(struct db_rows *q, int column);
 bool db_is_null(struct db_rows *q, int column);
 

@@ -4,9 +4,9 @@
 
 #include "cluster.h"
 #include "proxy.h"
+#include "repeated.h"
 
 #define LONG_MS   (10 * 60 * 1000)
-#define LATER     (NOW * 2) /* what is given back is due at the time of the day */
 #define CHARGE_US 360000000ull
 #define BEGIN_US  (NOW * 1000)
 
@@ -22,70 +22,12 @@ static const struct operation {
 	const char *events; /* all of them */
 } * op;                     /* under test */
 
-static const char *sql(struct fixture *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static const char *sql(struct fixture *f, const char *format, ...)
-{
-	char words[200], text[600];
-	va_list args;
-
-	(void)snprintf(words, sizeof words, "host=%s port=5432 user=postgres dbname=store", cluster_directory());
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	return cluster_sql(words, text);
-}
-
-/* ---- calls that are repeated where nothing is promised ---- */
-
-/* Refused because the connection was lost? Then somebody tries again later. */
-static bool again(struct fixture *f, struct answer *a)
-{
-	if (a->v.class != TEMP)
-		return false;
-	(void)uv_run(&f->loop, UV_RUN_NOWAIT);
-	return true;
-}
-
-static struct answer show(struct fixture *f, uint64_t id)
-{
-	struct answer a;
-
-	do
-		a = show_now(f, id, 0, 10);
-	while (again(f, &a));
-	assert_int_equal(a.v.class, OK);
-	return a;
-}
-
-/* Take the only recipient that is due in its lane: a take whose answer was lost is given back within a second. */
-static void take(struct fixture *f, uint64_t id)
-{
-	struct answer a;
-
-	do
-		a = lease_now(f, lane_of(f, "a.org"), LATER, 1);
-	while (again(f, &a) || a.n == 0);
-	assert_int_equal(a.n, 1);
-	assert_int_equal(((const struct due_message *)a.rows)[0].id, id);
-}
-
-static struct answer alter(struct fixture *f, uint64_t id, enum alter operation)
-{
-	struct answer a;
-
-	do
-		a = alter_now(f, (struct selector){ .id = id }, operation);
-	while (again(f, &a));
-	assert_int_equal(a.v.class, OK);
-	return a;
-}
-
 /* ---- what is expected ---- */
 
 /* The only recipient, and the history. */
 static void assert_now(struct fixture *f, uint64_t id, enum recipient_state state, uint64_t attempts, const char *history)
 {
-	struct answer a = show(f, id);
+	struct answer a = show_again(f, id);
 	const struct recipient_row *r = a.rows;
 
 	assert_int_equal(a.n, 1);
@@ -99,9 +41,9 @@ static void end(struct fixture *f, uint64_t id)
 {
 	static const uint64_t first = 1;
 
-	(void)alter(f, id, ALTER_REMOVE); /* or its report ends it */
+	(void)alter_again(f, id, ALTER_REMOVE); /* or its report ends it */
 	assert_int_equal(report_now(f, KIND_FAILURE, NULL, id, &first, 1).class, OK);
-	assert_int_equal(show(f, id).message->open, 0);
+	assert_int_equal(show_again(f, id).message->open, 0);
 }
 
 /* ---- accepts ---- */
@@ -147,8 +89,8 @@ static void run_accept(struct fixture *f, uint64_t id)
 static void check_accepted(struct fixture *f, uint64_t id)
 {
 	assert_now(f, id, RCPT_WAITING, 0, "mail.accepted");
-	assert_string_equal(sql(f, "SELECT (tat_us-%llu)/%llu FROM bucket WHERE key='user:%llu'", BEGIN_US, CHARGE_US,
-				(unsigned long long)id),
+	assert_string_equal(store_rows(f, "SELECT (tat_us-%llu)/%llu FROM bucket WHERE key='user:%llu'", BEGIN_US, CHARGE_US,
+				       (unsigned long long)id),
 			    "1");
 	end(f, id);
 }
@@ -177,7 +119,7 @@ static void check_batch(struct fixture *f, uint64_t id)
 
 static void check_taken(struct fixture *f, uint64_t id)
 {
-	assert_string_equal(sql(f, "SELECT count(*) FROM taken WHERE message=%llu", (unsigned long long)id), "1");
+	assert_string_equal(store_rows(f, "SELECT count(*) FROM taken WHERE message=%llu", (unsigned long long)id), "1");
 	assert_int_equal(settle_now(f, id, 1, RCPT_DELIVERED, 0).class, OK);
 	assert_now(f, id, RCPT_DELIVERED, 1, "mail.accepted recipient.settled");
 }
@@ -185,7 +127,7 @@ static void check_taken(struct fixture *f, uint64_t id)
 static void prepare_siblings(struct fixture *f, uint64_t id)
 {
 	assert_int_equal(accept_to(f, id, "b@a.org c@b.org").class, OK);
-	take(f, id);
+	take_again(f, id);
 }
 
 static void run_siblings(struct fixture *f, uint64_t id)
@@ -194,21 +136,21 @@ static void run_siblings(struct fixture *f, uint64_t id)
 
 	do
 		a = siblings_now(f, id, LATER, 10);
-	while (again(f, &a) || a.n == 0);
+	while (is_lost(f, &a) || a.n == 0);
 }
 
 static void check_siblings(struct fixture *f, uint64_t id)
 {
 	assert_int_equal(settle_now(f, id, 1, RCPT_DELIVERED, 0).class, OK);
 	assert_int_equal(settle_now(f, id, 2, RCPT_DELIVERED, 0).class, OK);
-	assert_int_equal(show(f, id).message->open, 0);
+	assert_int_equal(show_again(f, id).message->open, 0);
 	assert_str(events(f, id), "mail.accepted recipient.settled recipient.settled");
 }
 
 static void prepare_taken(struct fixture *f, uint64_t id)
 {
 	run_accept(f, id);
-	take(f, id);
+	take_again(f, id);
 }
 
 static void run_result(struct fixture *f, uint64_t id)
@@ -237,8 +179,9 @@ static void run_give_back(struct fixture *f, uint64_t id)
 static void prepare_late(struct fixture *f, uint64_t id)
 {
 	prepare_taken(f, id);
-	(void)sql(f, "WITH t AS (DELETE FROM taken RETURNING message,n,lane) INSERT INTO due(message,n,lane,tried,due_at,take_no)"
-		     " SELECT message,n,lane,false,0,nextval('take') FROM t"); /* gives no value */
+	(void)store_rows(
+		f, "WITH t AS (DELETE FROM taken RETURNING message,n,lane) INSERT INTO due(message,n,lane,tried,due_at,take_no)"
+		   " SELECT message,n,lane,false,0,nextval('take') FROM t"); /* gives no value */
 }
 
 /* ---- reports ---- */
@@ -273,18 +216,18 @@ static void check_reported(struct fixture *f, uint64_t id)
 static void prepare_held(struct fixture *f, uint64_t id)
 {
 	run_accept(f, id);
-	assert_int_equal(alter(f, id, ALTER_HOLD).count, 1);
+	assert_int_equal(alter_again(f, id, ALTER_HOLD).count, 1);
 }
 
 /* The answer is that of the call which did it. */
 static void run_alter(struct fixture *f, uint64_t id)
 {
-	assert_int_equal(alter(f, id, op->alter).count, 1);
+	assert_int_equal(alter_again(f, id, op->alter).count, 1);
 }
 
 static void run_alter_in_flight(struct fixture *f, uint64_t id)
 {
-	assert_int_equal(alter(f, id, op->alter).in_flight, 1);
+	assert_int_equal(alter_again(f, id, op->alter).in_flight, 1);
 }
 
 static void check_altered(struct fixture *f, uint64_t id)
@@ -298,7 +241,7 @@ static void check_in_flight(struct fixture *f, uint64_t id)
 	assert_int_equal(settle_now(f, id, 1, RCPT_WAITING, 0).class, OK);
 	assert_now(f, id, op->state, 1, op->events);
 	if (op->alter == ALTER_BOUNCE)
-		assert_str(((const struct recipient_row *)show(f, id).rows)->verdict.text,
+		assert_str(((const struct recipient_row *)show_again(f, id).rows)->verdict.text,
 			   "returned by the administrator: by \"root\"");
 	end(f, id);
 }
@@ -309,13 +252,13 @@ static void run_reroute(struct fixture *f, uint64_t id)
 
 	do
 		a = reroute_now(f, (struct selector){ .id = id }, "mx");
-	while (again(f, &a));
+	while (is_lost(f, &a));
 	assert_int_equal(a.count, 1);
 }
 
 static void check_rerouted(struct fixture *f, uint64_t id)
 {
-	assert_str(((const struct recipient_row *)show(f, id).rows)->via, "mx");
+	assert_str(((const struct recipient_row *)show_again(f, id).rows)->via, "mx");
 	check_altered(f, id);
 }
 
@@ -328,14 +271,14 @@ static void run_charge(struct fixture *f, uint64_t id)
 
 	store_bucket_put(f->st, charge_of(f, id), 1, on_done, &a);
 	answer_wait(f, &a);
-	if (again(f, &a))
+	if (is_lost(f, &a))
 		run_charge(f, id);
 }
 
 static void check_charged(struct fixture *f, uint64_t id)
 {
-	const char *times = sql(f, "SELECT (tat_us-%llu)/%llu FROM bucket WHERE key='user:%llu'", BEGIN_US, CHARGE_US,
-				(unsigned long long)id);
+	const char *times = store_rows(f, "SELECT (tat_us-%llu)/%llu FROM bucket WHERE key='user:%llu'", BEGIN_US, CHARGE_US,
+				       (unsigned long long)id);
 
 	assert_true(strcmp(times, "1") == 0 || strcmp(times, "2") == 0);
 }
@@ -351,7 +294,7 @@ static void run_ban(struct fixture *f, uint64_t id)
 
 static void check_banned(struct fixture *f, uint64_t id)
 {
-	assert_string_equal(sql(f, "SELECT count(*) FROM ban WHERE level=%llu", (unsigned long long)id), "1");
+	assert_string_equal(store_rows(f, "SELECT count(*) FROM ban WHERE level=%llu", (unsigned long long)id), "1");
 }
 
 static void order(struct fixture *f, enum store_node_order what)
@@ -362,7 +305,7 @@ static void order(struct fixture *f, enum store_node_order what)
 		a = (struct answer){ .f = f };
 		store_node_order(f->st, what, 0, on_done, &a);
 		answer_wait(f, &a);
-	} while (again(f, &a)); /* PERM: it was done before */
+	} while (is_lost(f, &a)); /* PERM: it was done before */
 }
 
 static void run_drain(struct fixture *f, uint64_t id)
@@ -372,9 +315,9 @@ static void run_drain(struct fixture *f, uint64_t id)
 
 static void check_drained(struct fixture *f, uint64_t id)
 {
-	assert_string_equal(sql(f, "SELECT state LIKE 'drain%%' AND epoch=2 FROM node"), "t");
+	assert_string_equal(store_rows(f, "SELECT state LIKE 'drain%%' AND epoch=2 FROM node"), "t");
 	order(f, STORE_NODE_RESUME);
-	assert_string_equal(sql(f, "SELECT state='up' AND epoch=2 FROM node"), "t");
+	assert_string_equal(store_rows(f, "SELECT state='up' AND epoch=2 FROM node"), "t");
 }
 
 /* ---- all of them ---- */
@@ -382,7 +325,7 @@ static void check_drained(struct fixture *f, uint64_t id)
 static const struct operation operations[] = {
 	{ "accept", prepare_nothing, run_accept, check_accepted },
 	{ "accept of three", prepare_nothing, run_batch, check_batch },
-	{ "take", run_accept, take, check_taken },
+	{ "take", run_accept, take_again, check_taken },
 	{ "take of siblings", prepare_siblings, run_siblings, check_siblings },
 	{ "settle", prepare_taken, run_result, check_result, .state = RCPT_DELIVERED },
 	{ "settle for a retry", prepare_taken, run_result, check_result, .state = RCPT_WAITING },
