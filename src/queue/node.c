@@ -5,21 +5,30 @@
 #include "posthouse/clock.h"
 
 #define LOOK_MS   200
-#define AWAY_MS   2000  /* clients are refused when the database is away for longer */
+#define AWAY_MS   2000  /* clients are refused when the database is away for longer … */
+#define SILENT_MS 4000  /* … or when no beat has ended for so long: a server that says nothing is given up later, see db.h */
 #define WAKE_MS   1000  /* so long the mail of others waits at most before it is noticed */
 #define REPORT_MS 10000 /* the same for what they leave unreported */
 
 static void on_look(uv_timer_t *t);
+
+/* Each beat moves the horizon, once a second. */
+static void look_at_beats(struct nodes *n, uint64_t horizon_before, uint64_t now)
+{
+	if (n->now.horizon_ms != horizon_before || n->beat_at == 0)
+		n->beat_at = now;
+	n->silent = n->now.horizon_ms != 0 && now >= n->beat_at + SILENT_MS;
+}
 
 /* What clients hear of the node: a short outage nothing. */
 static enum node_state state_for_clients(struct nodes *n)
 {
 	uint64_t now = clock_mono_ms();
 
-	if (n->now.state != STORE_NODE_AWAY)
+	if (n->now.state != STORE_NODE_AWAY && !n->silent)
 		n->away_at = 0;
 	else if (n->away_at == 0)
-		n->away_at = now;
+		n->away_at = n->silent ? n->beat_at : now;
 	if (n->now.state == STORE_NODE_DRAINING || n->now.state == STORE_NODE_DRAINED)
 		return NODE_DRAINING;
 	return n->away_at != 0 && now >= n->away_at + AWAY_MS ? NODE_AWAY : NODE_UP;
@@ -76,6 +85,7 @@ static void look(struct queue *q)
 	enum node_state state;
 
 	store_node(q->store, &n->now);
+	look_at_beats(n, before.horizon_ms, clock_mono_ms());
 	state = state_for_clients(n);
 	q->intake.node_state = state;
 	q->accounting.node = n->now.number;

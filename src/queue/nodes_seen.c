@@ -104,7 +104,7 @@ struct verdict nodes_can_ask(struct queue *q, struct arena *a)
 	if (!n->shared || !q->store || q->closing)
 		return ok();
 	store_node(q->store, &now);
-	if (now.state != STORE_NODE_AWAY)
+	if (now.state != STORE_NODE_AWAY && !(n->silent && now.horizon_ms == n->now.horizon_ms))
 		return ok();
 	if (n->away_at == 0)
 		n->away_at = clock_mono_ms();

@@ -70,6 +70,8 @@ struct nodes {
 	bool told;             /* to the other roles: what follows */
 	enum node_state told_state;
 	uint64_t away_at;            /* monotonic: since then the database is away; 0: it is there */
+	uint64_t beat_at;            /* monotonic: when the last beat has ended … */
+	bool silent;                 /* … which is so long ago that the server seems to say nothing */
 	uint64_t wake_at, report_at; /* monotonic */
 	bool changing_accounts;      /* what login has brought is in memory, and can be large: one after the other */
 	struct nodes_seen seen;

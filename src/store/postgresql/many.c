@@ -24,11 +24,3 @@ struct db_rows *many_row(struct many *m)
 		m->q = NULL;
 	return m->q;
 }
-
-void many_end(struct many *m)
-{
-	if (m->q)
-		db_end(m->q);
-	m->q = NULL;
-	m->asked = m->n;
-}

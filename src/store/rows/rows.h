@@ -72,8 +72,8 @@ uint64_t own_node(const struct engine *e);
 
 /* many.c: a statement about one message, asked of many. It begins as { .e, .statement, .ids, .n } and, for the parameters behind
  * the message, .values and .values_n. many_row: the next row, those of one message after those of another, in the order of `ids`;
- * NULL at the end, or after an error. many_end: the walk ends earlier. An engine can ask of all at once, so the rows of all
- * must have room in memory. One walk at a time, as of each statement. */
+ * NULL at the end, or after an error; a walk goes on until then. An engine can ask of all at once, so the rows of all must have
+ * room in memory. One walk at a time, as of each statement. */
 #define MANY_VALUES 2
 struct many {
 	struct engine *e;
@@ -86,7 +86,6 @@ struct many {
 	size_t asked;
 };
 struct db_rows *many_row(struct many *m);
-void many_end(struct many *m);
 
 /* What beside the recipient's domain names a lane. */
 struct lane_key {

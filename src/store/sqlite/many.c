@@ -16,11 +16,3 @@ struct db_rows *many_row(struct many *m)
 		m->q = db_query_values(&m->e->db, m->statement, values, 2 + m->values_n);
 	}
 }
-
-void many_end(struct many *m)
-{
-	if (m->q)
-		db_end(m->q);
-	m->q = NULL;
-	m->asked = m->n;
-}

@@ -260,6 +260,7 @@ static void test_list(void **state)
 	/* the figures are those of the last ten seconds */
 	UNTIL(h, store_runs(REQUEST_NODES) > 0);
 	fake_mono = clock_mono_ms() + 10000;
+	become(STORE_NODE_UP); /* beats went on */
 	UNTIL(h, stats_say(h, "nodes dead=1 3 (mx3)"));
 	assert_true(stats_say(h, "nodes up=2 1 (mx1)"));
 	assert_true(stats_say(h, "node=2 up") && stats_say(h, "node_epoch=5") && stats_say(h, "node_shards=40"));
@@ -282,6 +283,7 @@ static void test_configuration(void **state)
 	rows[2].state = STORE_NODE_UP;
 	store_set_nodes(rows, 3);
 	fake_mono = clock_mono_ms() + 10000;
+	become(STORE_NODE_UP); /* beats went on */
 	UNTIL(h, stats_say(h, "nodes_config_differs=1 3 (mx3)"));
 	list(h);
 	assert_true(row.number == 3 && row.differs == 1);
@@ -321,6 +323,29 @@ static void test_away(void **state)
 	assert_int_equal(store_runs(REQUEST_NODES), before);
 }
 
+/* A server that says nothing is away when no beat ends, long before its connection is given up. */
+static void test_silent(void **state)
+{
+	struct harness *h = *state;
+
+	fake_mono = 10000;
+	become(STORE_NODE_UP);
+	look(h, 2);
+	fake_mono += 3900; /* a slow one is not away */
+	look(h, 2);
+	list(h);
+	assert_int_equal(h->answer.class, OK);
+	assert_int_equal(h->node_is.state, NODE_UP);
+	fake_mono += 200;
+	UNTIL(h, h->node_is.state == NODE_AWAY);
+	list(h);
+	assert_int_equal(h->answer.code, 451);
+	become(STORE_NODE_UP); /* by a beat */
+	UNTIL(h, h->node_is.state == NODE_UP);
+	list(h);
+	assert_int_equal(h->answer.class, OK);
+}
+
 /* With SQLite's engine there is no row, and each order is refused. */
 static void test_none(void **state)
 {
@@ -351,6 +376,7 @@ int main(void)
 		NODE_TEST(test_configuration),
 		NODE_TEST(test_order),
 		NODE_TEST(test_away),
+		NODE_TEST(test_silent),
 		cmocka_unit_test_setup_teardown(test_none, harness_setup, harness_teardown),
 	};
 
