@@ -180,6 +180,29 @@ def test_mail_waits_for_the_database():
     assert relay.log_now().count("event=store.back") == 2
 
 
+def test_a_database_that_says_nothing():
+    """Its processes are stopped: clients and administrators hear of it long before its connections are given up."""
+    database, sink = Database(), Sink()
+    relay = relay_with(database, sink)
+    client = relay.connect()
+
+    def says(code):
+        answer = client.mail(f"alice@{DOMAIN}")[0]
+        client.rset()
+        return answer == code
+
+    server = int((database.directory / "data/postmaster.pid").read_text().split()[0])
+    frozen = Frozen([server, *map(int, database.sql("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()").split())])
+    wait_for(lambda: says(451), "451 for MAIL")
+    assert "cannot be reached" in relay.command("node", "list", check=False).stderr
+    assert "event=store.away" not in relay.log_now()  # no connection was given up so far
+    frozen.go_on()
+    wait_for(lambda: says(250), "250 for MAIL")
+    relay.submit()
+    sink.wait()
+    relay.wait_empty()
+
+
 def test_a_start_without_the_database():
     """The relay is ready and says 451 until the database is there."""
     database, sink = Database(), Sink()
