@@ -64,12 +64,13 @@ def test_started_beside_an_old_primary():
     node.wait_log(f"port {databases.ports['db1']}: it is on timeline 1, and 2 was seen")
     assert databases.admin("db1", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == waiting
     cable.whole.set()
-    bed.wait_state(1, "up")
-    assert bed.nodes() == {1: ("up", 2)}
-    node.wait_log("event=store.relieved")
+    wait_for(lambda: bed.nodes() == {1: ("up", 2)}, bed.nodes)
+    client = node.connect()
+    wait_for(lambda: client.mail(f"alice@{DOMAIN}")[0] == 250 or not client.rset(), "250 for MAIL")
     ids.append(node.submit())
     assert bed.check(ids) == {}
 
+    client.close()
     node.stop()
     cable.whole.clear()
     databases.admin("db1", "ALTER SYSTEM RESET synchronous_standby_names")
