@@ -2,7 +2,7 @@
 #include "dispatch/dispatch.h"
 
 #define AHEAD_US      100000 /* deliveries are sent ahead of connections for this time of work … */
-#define AHEAD_MAX     64 /* … but at most this number, or one for each connection … */
+#define AHEAD_MAX     64     /* … but at most this number, or one for each connection … */
 #define AHEAD_UNKNOWN 2      /* … or this number, as long as the pace is not known */
 #define PACE_MAX_US   10000000
 #define FEW           4 /* deliveries at once of a domain that is not known to work */

@@ -21,7 +21,7 @@ struct hosts {
 struct server {
 	PGconn *conn; /* NULL: none */
 	uint32_t timeline;
-	bool pooled; /* something answers for it */
+	bool pooled;         /* something answers for it */
 	uint64_t generation; /* 0: it has no tables */
 	char history[17];
 };

@@ -47,10 +47,10 @@ struct db {
 	PGconn *conn;       /* NULL: not open, or lost */
 	enum db_error kind; /* first error since db_forget_error() */
 	char sqlstate[6];   /* of that error; empty when libpq or this module found it */
-	char error[1000];  /* of all hosts */
-	uint32_t timeline; /* of the server that db_open() chose */
-	bool pooled;       /* a pooler is between */
-	char history[17];  /* and its database's, of meta; empty: it has no tables so far */
+	char error[1000];   /* of all hosts */
+	uint32_t timeline;  /* of the server that db_open() chose */
+	bool pooled;        /* a pooler is between */
+	char history[17];   /* and its database's, of meta; empty: it has no tables so far */
 	bool in_transaction;
 	bool unsynced; /* something was sent since the last sync, so the state of the transaction is not known */
 	bool committing;

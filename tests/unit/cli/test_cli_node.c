@@ -55,10 +55,9 @@ static void test_json(void **state)
 	json_t *j = node_json(&rows[1]);
 	char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
 
-	assert_string_equal(text,
-			    "{\"config_differs\":false,\"epoch\":2,\"host\":\"m\\u001B[2J\",\"in_flight\":0,\"number\":12,"
-			    "\"self\":false,\"shards\":0,"
-			    "\"silent_ms\":3001,\"since\":\"2023-11-14T22:13:15.000Z\",\"state\":\"draining\"}");
+	assert_string_equal(text, "{\"config_differs\":false,\"epoch\":2,\"host\":\"m\\u001B[2J\",\"in_flight\":0,\"number\":12,"
+				  "\"self\":false,\"shards\":0,"
+				  "\"silent_ms\":3001,\"since\":\"2023-11-14T22:13:15.000Z\",\"state\":\"draining\"}");
 	free(text);
 	json_decref(j);
 }

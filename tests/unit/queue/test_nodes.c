@@ -366,18 +366,12 @@ static void test_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		NODE_TEST(test_told),
-		NODE_TEST(test_told_at_once),
-		NODE_TEST(test_states),
-		NODE_TEST(test_paused),
-		NODE_TEST(test_mail_of_others),
-		NODE_TEST(test_ids),
-		NODE_TEST(test_list),
-		NODE_TEST(test_configuration),
-		NODE_TEST(test_order),
-		NODE_TEST(test_away),
-		NODE_TEST(test_silent),
-		cmocka_unit_test_setup_teardown(test_none, harness_setup, harness_teardown),
+		NODE_TEST(test_told),           NODE_TEST(test_told_at_once),
+		NODE_TEST(test_states),         NODE_TEST(test_paused),
+		NODE_TEST(test_mail_of_others), NODE_TEST(test_ids),
+		NODE_TEST(test_list),           NODE_TEST(test_configuration),
+		NODE_TEST(test_order),          NODE_TEST(test_away),
+		NODE_TEST(test_silent),         cmocka_unit_test_setup_teardown(test_none, harness_setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);
