@@ -173,6 +173,7 @@ class Bed:
         for i in range(n):
             self.relays.append(Relay(self.sink.port, extra=stores[i] if stores else self.store(), workers=1, **more))
             assert (self.relays[i].dir / "state/node").exists()
+            self.relays[i].wait_log("event=accounts.followed")  # which ends sessions with the node's own password of before
         self.wait_balanced(n)
 
     def store(self):
