@@ -265,7 +265,7 @@ bool run_until(struct fixture *f, unsigned calls, unsigned ms)
 	uv_timer_init(&f->loop, &timer);
 	timer.data = &over;
 	uv_update_time(&f->loop);
-	uv_timer_start(&timer, on_patience, ms, 0);
+	uv_timer_start(&timer, on_patience, ms, 1); /* again: one that fires before uv_run() waits would leave it waiting */
 	while (f->calls < calls && !over)
 		uv_run(&f->loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&timer, NULL);

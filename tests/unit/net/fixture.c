@@ -200,7 +200,8 @@ bool run_while(uv_loop_t *loop, bool (*reached)(const void *what, size_t value),
 	uv_timer_init(loop, &l->timer);
 	l->timer.data = l;
 	uv_update_time(loop);
-	uv_timer_start(&l->timer, on_late, ms, 0);
+	/* Again and again: one that fires before uv_run() waits would leave it waiting. */
+	uv_timer_start(&l->timer, on_late, ms, 1);
 	while (!reached(what, value) && !l->late)
 		uv_run(loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&l->timer, on_limit_closed);
