@@ -26,9 +26,12 @@ size_t allowance_of(const struct nexthop *hop)
 	return is_shared(hop) ? hop->allowance.told : SIZE_MAX;
 }
 
+/* Lanes that wait are no work for a node that leases nothing: it could not be drained. */
 static size_t work_for(const struct nexthop *hop)
 {
-	return hop->waiting_n > 0 ? hop->connections : least(hop->connections, hop->in_flight + hop->parked_n);
+	bool waits = hop->waiting_n > 0 && !hop->dispatch->paused;
+
+	return waits ? hop->connections : least(hop->connections, hop->in_flight + hop->parked_n);
 }
 
 /* ---- what is told to relay ---- */

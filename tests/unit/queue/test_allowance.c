@@ -151,9 +151,40 @@ static void test_begins_again(void **state)
 
 #define ALLOWANCE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* Mail that waits here goes by other nodes: without that, a node with connections would never be drained. */
+static void test_drained_node_wants_nothing(void **state)
+{
+	struct harness *h = *state;
+
+	give(2, 2);
+	disconnect(h, &h->relay);
+	for (uint64_t id = 1; id <= 30; id++) {
+		char to[40];
+
+		(void)snprintf(to, sizeof to, "b@x%u.example", (unsigned)id);
+		submit_and_wait(h, id, "alice@example.org", to);
+	}
+	connect_relay(h);
+	UNTIL(h, h->deliveries_n == 4);
+	run_quiet(h);
+	assert_true(harness_nexthop(h, "upstream:isp")->waiting_n > 0);
+	node.state = STORE_NODE_DRAINING;
+	store_be_node(&node);
+	UNTIL(h, h->q->dispatch.paused);
+	for (size_t i = 0; h->q->dispatch.leases.count > 0; i++) {
+		UNTIL(h, h->deliveries_n > i || h->q->dispatch.leases.count == 0);
+		if (h->deliveries_n > i)
+			answer(h, &h->deliveries[i], ok_text(250, S(""), S("Ok")));
+		run_quiet(h);
+	}
+	pass(30000);
+	UNTIL(h, store_slots_wish().wanted == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_drained_node_wants_nothing, setup, teardown),
 		ALLOWANCE_TEST(test_waits_for_its_share),
 		ALLOWANCE_TEST(test_surplus_is_closed_before_it_is_given),
 		ALLOWANCE_TEST(test_begins_again),
