@@ -106,6 +106,21 @@ class Load:
             print(f"{len(self.accepted)} accepted, the last refusals: {self.refused[-5:]}")
 
 
+def pass_on(a, b, before_each=lambda: None):
+    """What comes from one socket goes to the other, until one of them ends; then both have ended."""
+    try:
+        while some := a.recv(65536):
+            before_each()
+            b.sendall(some)
+    except OSError:
+        pass
+    for end in (a, b):
+        try:
+            end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
 class Cable:
     """Passes bytes between a node and its database; when it is cut nobody hears of that, bytes just do not arrive any more."""
 
@@ -124,20 +139,7 @@ class Cable:
             except OSError:
                 return
             for a, b in [(one, other), (other, one)]:
-                threading.Thread(target=self.copy, args=(a, b), daemon=True).start()
-
-    def copy(self, a, b):
-        try:
-            while some := a.recv(65536):
-                self.whole.wait()
-                b.sendall(some)
-        except OSError:
-            pass
-        for end in (a, b):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+                threading.Thread(target=pass_on, args=(a, b, self.whole.wait), daemon=True).start()
 
     def end(self, keep=False):
         self.whole.set()

@@ -25,26 +25,14 @@ class Meter:
     def serve(self, one):
         """Until either side closes."""
         other = socket.create_connection(("127.0.0.1", self.to))
-        back = threading.Thread(target=self.copy, args=(other, one), daemon=True)
+        back = threading.Thread(target=pass_on, args=(other, one), daemon=True)
         back.start()
-        self.copy(one, other)
+        pass_on(one, other)
         with self.lock:
             self.open -= 1
         back.join()
         one.close()
         other.close()
-
-    def copy(self, a, b):
-        try:
-            while some := a.recv(65536):
-                b.sendall(some)
-        except OSError:
-            pass
-        for end in (a, b):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def end(self, keep=False):
         self.listener.close()
