@@ -26,6 +26,14 @@ def rogue_build(role, deeds, index=0, key=""):
     return place
 
 
+def taken_over(role, deeds, index=0, key="", **kw):
+    """A relay with a stranger in the place of a role, who begins when the relay is complete: before that a role that ends ends the relay."""
+    place = rogue_build(role, deeds, index, key)
+    relay = lib.Relay(build=place, **kw)
+    (place / "complete").touch()
+    return relay
+
+
 def kills(relay):
     return re.findall(r"event=role\.killed killed=(\S+) number=\S+ signal=\d+ reason=\"([^\"]*)\"", relay.log_since_start())
 
@@ -54,7 +62,7 @@ def play(role, deeds, index=0, ends=(), key="", upstreams="", **kw):
     of the roles only those in `ends` have ended."""
     sink = lib.Sink()
     next_hop = f'{{ name = "next"; host = "127.0.0.1"; port = {sink.port}; tls = "none"; connections = 10; }}'
-    relay = lib.Relay(upstream=next_hop + upstreams, build=rogue_build(role, deeds, index, key), **kw)
+    relay = taken_over(role, deeds, index, key, upstream=next_hop + upstreams, **kw)
     ids = [] if role == "login" else [submit_somehow(relay)]
     last = deeds.split(",")[-1]
     lib.wait_for(lambda: f"{last} done" in told(relay) or role in deaths(relay), lambda: f"{deeds}: the end, after {told(relay)}")
@@ -76,8 +84,7 @@ def play(role, deeds, index=0, ends=(), key="", upstreams="", **kw):
 def test_a_role_that_names_a_peer_which_it_cannot_have_is_ended_itself():
     """A taken-over role must not have master end others by telling that it has lost them."""
     for deed in ("no-edge", "itself", "no-role", "future"):
-        relay = lib.Relay(upstream_port=1, build=rogue_build("vault", deed), sign=False, start=False)
-        relay.start(wait=False)  # a role that is ended before all are ready ends the relay
+        relay = taken_over("vault", deed, upstream_port=1, sign=False)
         lib.wait_for(lambda: kills(relay), f"{deed}: the role that lied is ended")
         assert kills(relay)[0] == ("vault", "it names a peer that it cannot have"), (deed, kills(relay))
         assert all(killed == "vault" for killed, _ in kills(relay)), (deed, kills(relay))
@@ -192,7 +199,7 @@ def test_pickup_brings_clients_that_are_no_sockets():
 
 def test_doctor_writes_few_letters():
     sink = lib.Sink()
-    relay = lib.Relay(sink.port, build=rogue_build("doctor", "letters"), extra="doctor = { daily = true; };")
+    relay = taken_over("doctor", "letters", upstream_port=sink.port, extra="doctor = { daily = true; };")
     lib.wait_for(lambda: "letters done" in told(relay), lambda: f"all letters, after {told(relay)}")
     assert "a letter with a field: refused" in told(relay) and "letters: 50" in told(relay) and "queue_alter: closed" in told(relay), told(relay)
     assert deaths(relay) == []
@@ -212,7 +219,7 @@ def test_web_sees_figures_only():
 def test_fetch_brings_no_token_that_vault_did_not_ask_for():
     oauth = 'oauth = { provider = "custom"; token_url = "https://127.0.0.1:1/token"; client_id = "c"; refresh_token = "r"; };'
     sink = lib.Sink()
-    relay = lib.Relay(build=rogue_build("fetch", "tokens"), extra='routes = ( { via = [ "next" ]; } );', upstream=f'''
+    relay = taken_over("fetch", "tokens", extra='routes = ( { via = [ "next" ]; } );', upstream=f'''
         {{ name = "next"; host = "127.0.0.1"; port = {sink.port}; tls = "none"; }},
         {{ name = "other"; host = "127.0.0.1"; port = 1; tls = "starttls"; login = "x"; {oauth} }}''')
     lib.wait_for(lambda: "tokens done" in told(relay), lambda: f"the deed, after {told(relay)}")

@@ -2,7 +2,8 @@
  * the file "deed" beside its executable names. The integration tests put both beside copies of the real roles.
  *
  * The file has the deeds, the index of the process that does them, and the last incarnation that does; all others of this role
- * are honest: they become the executable of the same name in the directory "honest". */
+ * are honest: they become the executable of the same name in the directory "honest". The deeds begin when the test has made the
+ * file "complete". */
 #include "rogue.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ char rogue_key[65];
 static uint64_t incarnation;
 static const struct deed *deeds[16];
 static size_t deeds_n;
+static char complete[4200]; /* the path of the file that says that the relay is complete */
 static unsigned closings;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -239,7 +241,8 @@ static void connected(const struct msg_connect *m, int fd)
 static void *run_deed(void *unused)
 {
 	(void)unused;
-	nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL); /* the relay is complete */
+	while (access(complete, F_OK) != 0)
+		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
 	for (size_t i = 0; i < deeds_n; i++) {
 		deeds[i]->run();
 		tell("%s done", deeds[i]->name);
@@ -320,6 +323,7 @@ static void read_deed(char **argv)
 	for (unsigned role = 0; role < ROLE_COUNT; role++)
 		if (strcmp(base + strlen("posthouse-"), role_name((enum role_id)role)) == 0)
 			rogue_role = (enum role_id)role;
+	snprintf(complete, sizeof complete, "%.*scomplete", (int)(base - path), path);
 	strcpy(base, "deed");
 	f = fopen(path, "r");
 	if (!f || fscanf(f, "%199s %u %u %64s", names, &index, &most, rogue_key) < 3)
