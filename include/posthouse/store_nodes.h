@@ -31,7 +31,7 @@ struct store_node {
 };
 void store_node(struct store *st, struct store_node *node_out);
 
-/* All nodes but those that were removed. */
+/* All nodes but those that were removed; their numbers are 1 to 15. */
 struct store_node_row {
 	uint64_t number, epoch, schema;
 	enum store_node_state state;

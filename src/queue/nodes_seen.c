@@ -46,7 +46,7 @@ static void tell_config(struct queue *q, const struct store_node_row *row)
 static void note_config(struct queue *q, const struct store_node_row *row)
 {
 	struct nodes_seen *s = &q->nodes.seen;
-	uint32_t bit = 1u << (row->number & 31);
+	uint32_t bit = 1u << row->number;
 	bool differs = nodes_config_differs(q, row);
 
 	if (differs && !(s->differing & bit))

@@ -10,9 +10,13 @@
 #include "engine.h"
 #include "identity_form.h"
 
+#include "posthouse/id.h"
+
+#include <assert.h>
 #include <uv.h>
 
-enum { NODE_MAX = 15, NODE_SHARDS = 64, NODE_SCHEMA = 3 };
+enum { NODE_MAX = ID_CLUSTER_NODES_MAX, NODE_SHARDS = 64, NODE_SCHEMA = 3 };
+static_assert(NODE_MAX == 15, "NODE_IS_ONE of statements_node.def, four bits of ids and of a membership, bits of a uint32_t");
 
 /* STORE_NODE_AWAY: this node's thread has no connection. The names of the others are those of node.state. */
 const char *node_state_name(enum store_node_state state);

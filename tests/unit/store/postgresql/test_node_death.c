@@ -71,6 +71,25 @@ static void who_is_out_changes_nothing(void **state)
 	assert_int_equal(db_error(&b->node.db), DB_WELL);
 }
 
+/* A person has written rows that no node can have: nothing counts by these numbers. */
+static void a_row_that_is_no_node_is_passed_by(void **state)
+{
+	struct fixture *f = *state;
+	struct member *a = joined(f, 0), *b;
+
+	(void)sql(f, "INSERT INTO node SELECT n,'no-'||n,1,1,'up',3,'',0,'',0 FROM unnest('{-1,0,16,40}'::int8[]) AS n");
+	ROUNDS(TIMEOUT / TICK + 2, a);
+	assert_int_equal(a->node.others_n, 0);
+	assert_int_equal(told("node.dead"), 0);
+	b = member(f, 1);
+	(void)sql(f, "UPDATE node SET instance=(SELECT instance FROM node WHERE number=1) WHERE number=0");
+	end_member(f, 0);
+	a = joined(f, 0);
+	assert_int_equal(node_number(&a->node), 1);
+	assert_int_equal(claim(f, b).class, OK);
+	assert_int_equal(node_number(&b->node), 2);
+}
+
 /* After the observer has looked for the last time. */
 static void who_beats_at_the_last_moment_lives(void **state)
 {
@@ -362,6 +381,7 @@ int main(void)
 		TEST(a_backend_that_waits_for_a_standby_is_not_ended),
 		TEST(claims_beats_and_deaths_wait_for_the_standby),
 		TEST(who_is_out_changes_nothing),
+		TEST(a_row_that_is_no_node_is_passed_by),
 		TEST(who_beats_at_the_last_moment_lives),
 		TEST(threads_balance_and_give_up_at_the_end),
 		TEST(a_thread_declares_a_stopped_one_dead),
