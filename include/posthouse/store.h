@@ -86,6 +86,7 @@ struct due_recipient {
 	struct str via; /* see store_reroute(); "" */
 	unsigned notify;
 	uint64_t attempts, deaths;
+	uint64_t take_no; /* of this lease; 0: the store is not shared */
 };
 
 struct due_message {
@@ -107,6 +108,7 @@ struct due_message {
 /* The result of a delivery to one recipient of one message. */
 struct outcome {
 	uint64_t id, n;
+	uint64_t take_no;           /* that the recipient was leased with: a result of an earlier lease changes nothing */
 	enum recipient_state state; /* WAITING: due_at is the time of the next attempt */
 	uint64_t due_at;
 	bool attempted; /* counts as an attempt of the message */

@@ -58,10 +58,10 @@ static bool walk_small(struct walk *w, struct outcome *o)
 	return o->state >= RCPT_WAITING && o->state <= RCPT_RELAYED && o->state != RCPT_BOUNCED;
 }
 
-static bool walk_result(struct walk *w, struct outcome *o, uint64_t *take_no)
+static bool walk_result(struct walk *w, struct outcome *o)
 {
-	return walk_u64(w, &o->id) && walk_u64(w, &o->n) && walk_u64(w, take_no) && walk_small(w, o) && walk_u64(w, &o->due_at) &&
-	       walk_u64(w, &o->meaning) && walk_u64(w, &o->at) && walk_str(w, &o->verdict.enhanced) &&
+	return walk_u64(w, &o->id) && walk_u64(w, &o->n) && walk_u64(w, &o->take_no) && walk_small(w, o) &&
+	       walk_u64(w, &o->due_at) && walk_u64(w, &o->meaning) && walk_u64(w, &o->at) && walk_str(w, &o->verdict.enhanced) &&
 	       walk_str(w, &o->verdict.text) && walk_str(w, &o->remote) && walk_str(w, &o->route) && walk_str(w, &o->tls) &&
 	       walk_str(w, &o->event) && walk_str(w, &o->event_fields) && walk_str(w, &o->transcript);
 }
@@ -71,13 +71,13 @@ bool results_begin(struct buf *b)
 	return buf_add(b, head);
 }
 
-bool results_add(struct buf *b, const struct outcome *o, uint64_t take_no)
+bool results_add(struct buf *b, const struct outcome *o)
 {
 	struct walk w = { .out = b };
 	struct outcome copy = *o;
 	size_t before = b->n;
 
-	if (walk_result(&w, &copy, &take_no))
+	if (walk_result(&w, &copy))
 		return true;
 	b->n = before;
 	return false;
@@ -86,21 +86,18 @@ bool results_add(struct buf *b, const struct outcome *o, uint64_t take_no)
 bool results_read(struct arena *a, struct str file, struct kept_results *out)
 {
 	struct walk w = { .in = str_from(file, head.n) };
-	size_t capacity = 0, takes_capacity = 0;
+	size_t capacity = 0;
 
 	*out = (struct kept_results){ 0 };
 	if (!str_starts(file, head))
 		return false;
 	while (w.in.n > 0) {
 		struct outcome o = { 0 };
-		uint64_t take_no = 0;
 
-		if (!walk_result(&w, &o, &take_no))
+		if (!walk_result(&w, &o))
 			return false;
 		ARENA_GROW(a, out->outcomes, out->n, capacity);
-		ARENA_GROW(a, out->takes, out->n, takes_capacity);
-		out->outcomes[out->n] = o;
-		out->takes[out->n++] = take_no;
+		out->outcomes[out->n++] = o;
 	}
 	return true;
 }

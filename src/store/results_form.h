@@ -8,16 +8,14 @@
 
 #define RESULTS_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
-/* takes[i] is of outcomes[i]; 0: not known. */
 struct kept_results {
 	struct outcome *outcomes;
-	uint64_t *takes;
 	size_t n;
 };
 
 /* The beginning of the file, and one result more; false, and nothing was added, when the buffer has no room. */
 bool results_begin(struct buf *b);
-bool results_add(struct buf *b, const struct outcome *o, uint64_t take_no);
+bool results_add(struct buf *b, const struct outcome *o);
 
 /* All results of a file; their texts point into it, and the rest is in the arena. False: it is damaged. */
 bool results_read(struct arena *a, struct str file, struct kept_results *out);

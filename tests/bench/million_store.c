@@ -231,6 +231,7 @@ static void on_due(void *ctx, struct verdict v, const struct due_message *due, s
 		for (size_t j = 0; j < due[i].recipients_n; j++)
 			r->o[r->n++] = (struct outcome){ .id = due[i].id,
 							 .n = due[i].recipients[j].n,
+							 .take_no = due[i].recipients[j].take_no,
 							 .state = RCPT_DELIVERED,
 							 .attempted = true,
 							 .at = due[i].received_at,
@@ -244,7 +245,6 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 {
 	struct million *m = ctx;
 
-	(void)next_at;
 	check("lanes", v);
 	m->finished = n == 0 || m->done >= m->most;
 	for (size_t i = 0; i < n && !m->finished; i++) {

@@ -22,6 +22,7 @@ struct outcome outcome_unchanged(const struct lease *l, const struct due_recipie
 	return (struct outcome){
 		.id = l->message->due.id,
 		.n = r->n,
+		.take_no = r->take_no,
 		.state = RCPT_WAITING,
 		.due_at = due_at,
 		.route = l->nexthop ? arena_str(outcome_arena(l), str_of(l->nexthop->name)) : S(""),

@@ -35,20 +35,15 @@ static void tell(struct engine *e, enum log_level level, const char *event, cons
 /* ---- keeping ---- */
 
 /* How many fit in. */
-static size_t gather(struct engine *e, const struct request *const *results, size_t n, struct buf *b)
+static size_t gather(const struct request *const *results, size_t n, struct buf *b)
 {
-	const struct taken *t = &postgresql_of(e)->taken;
 	size_t count = 0;
 
 	if (!results_begin(b))
 		return 0;
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < results[i]->max; k++) {
-			const struct outcome *o = &results[i]->in.outcomes[k];
-
-			count += results_add(b, o, taken_number(t, o->id, o->n));
-		}
-	}
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < results[i]->max; k++)
+			count += results_add(b, &results[i]->in.outcomes[k]);
 	return count;
 }
 
@@ -62,7 +57,7 @@ bool results_keep(struct engine *e, const struct request *const *results, size_t
 	for (size_t i = 0; i < n; i++)
 		wanted += results[i]->max;
 	buf_init(&b, RESULTS_BYTES_MAX);
-	count = gather(e, results, n, &b);
+	count = gather(results, n, &b);
 	good = dir_fd >= 0 && (errno = file_put(dir_fd, "results.new", file_name, 0600, buf_view(&b))) == 0;
 	if (good)
 		tell(e, LOG_WARNING, "results.left", "results could not be stored, and wait for the next start in", count, "");
@@ -77,7 +72,6 @@ bool results_keep(struct engine *e, const struct request *const *results, size_t
 
 /* ---- storing ---- */
 
-/* Their numbers are those of takes that this process has never made. */
 static bool store_once(struct engine *e, const struct kept_results *k, size_t from, size_t n)
 {
 	struct postgresql *p = postgresql_of(e);
@@ -86,9 +80,6 @@ static bool store_once(struct engine *e, const struct kept_results *k, size_t fr
 	e->tx_before = e->counters;
 	p->charges = (struct charges){ 0 };
 	p->fenced = true; /* a result counts by its take, whatever became of the node */
-	for (size_t i = from; i < from + n; i++)
-		if (k->takes[i] != 0)
-			taken_add(&p->taken, k->outcomes[i].id, k->outcomes[i].n, k->takes[i]);
 	if (db_begin(&e->db)) {
 		run_settle(e, &r);
 		if (store_engine_postgresql.commit(e))
@@ -98,7 +89,7 @@ static bool store_once(struct engine *e, const struct kept_results *k, size_t fr
 	return false;
 }
 
-/* False after an error that does not pass; it stands. */
+/* False after an error that does not pass, or not in all tries; it stands. */
 static bool store_some(struct engine *e, const struct kept_results *k, size_t from, size_t n)
 {
 	for (unsigned i = 0; i < PASSING_MAX; i++) {
@@ -112,17 +103,25 @@ static bool store_some(struct engine *e, const struct kept_results *k, size_t fr
 	return false;
 }
 
-/* A result that the database does not take for itself is told, and given up. False: it takes none. */
+static bool is_of_one(const struct engine *e)
+{
+	enum engine_error error = store_engine_postgresql.error(e);
+
+	return error == ENGINE_PRIVATE || error == ENGINE_PASSING;
+}
+
+/* A result that the database does not take for itself is told, and given up. False: it takes none; then all are kept, since
+ * without them what was delivered would be sent again. */
 static bool store_page(struct engine *e, const struct kept_results *k, size_t from, size_t n)
 {
 	if (store_some(e, k, from, n))
 		return true;
 	for (size_t i = from; i < from + n; i++) {
-		if (db_error(&e->db) == DB_PRIVATE)
+		if (is_of_one(e))
 			db_forget_error(&e->db);
 		if (store_some(e, k, i, 1))
 			continue;
-		if (db_error(&e->db) != DB_PRIVATE)
+		if (!is_of_one(e))
 			return false;
 		store_note(e->host->store, LOG_ERROR, "results.lost", k->outcomes[i].id, e->db.error);
 		db_forget_error(&e->db);

@@ -66,11 +66,21 @@ static struct db_rows *ask(const struct taking *t)
 	return q;
 }
 
+/* A row of TAKEN_ROWS, from `column` on. */
+static void take_recipient(struct engine *e, struct arena *a, struct due_message *m, size_t *capacity, struct db_rows *q,
+			   int column)
+{
+	uint64_t take_no = db_u64(q, column + 8);
+
+	due_recipient(a, m, capacity, q, column);
+	m->recipients[m->recipients_n - 1].take_no = take_no;
+	taken_add(&postgresql_of(e)->taken, take_no);
+}
+
 /* A row of Q_take_lanes: a recipient. */
 static void take_row(const struct taking *t, struct db_rows *q)
 {
 	struct expected_lease *l = t->leases[db_u64(q, 0) - 1];
-	struct postgresql *p = postgresql_of(t->e);
 	uint64_t id = db_u64(q, 3), due_at = db_u64(q, 2);
 	struct due_message *m = l->messages_n > l->round_begin ? &l->messages[l->messages_n - 1] : NULL;
 	struct arena *a = &l->request->arena;
@@ -78,11 +88,10 @@ static void take_row(const struct taking *t, struct db_rows *q)
 	if (!m || m->id != id) {
 		ARENA_GROW(a, l->messages, l->messages_n, l->capacity);
 		m = &l->messages[l->messages_n++];
-		*m = (struct due_message){ .id = id, .membership = node_membership(&p->node) };
+		*m = (struct due_message){ .id = id, .membership = node_membership(&postgresql_of(t->e)->node) };
 		l->recipients_capacity = 0;
 	}
-	due_recipient(a, m, &l->recipients_capacity, q, 4);
-	taken_add(&p->taken, id, db_u64(q, 4), db_u64(q, 12));
+	take_recipient(t->e, a, m, &l->recipients_capacity, q, 4);
 	l->taken_n++;
 	l->full_group = l->full_group || m->recipients_n == GROUP_MAX;
 	if (!db_u64(q, 1) && due_at > l->reached.fresh)
@@ -251,8 +260,7 @@ static void take_siblings(struct due_page *p, struct db_rows *q, uint64_t *lanes
 			m->membership = node_membership(&postgresql_of(p->e)->node);
 			capacity = 0;
 		}
-		due_recipient(&p->r->arena, m, &capacity, q, 1);
-		taken_add(&postgresql_of(p->e)->taken, id, db_u64(q, 1), db_u64(q, 9));
+		take_recipient(p->e, &p->r->arena, m, &capacity, q, 1);
 		lanes_note(lanes, lanes_n, db_u64(q, 7));
 	}
 }
@@ -287,11 +295,11 @@ void taken_reconcile(struct engine *e)
 	uint64_t now = clock_now_ms();
 
 	while (db_row(&e->db, q)) {
-		uint64_t id = db_u64(q, 0), n = db_u64(q, 1);
+		uint64_t take_no = db_u64(q, 2);
 
-		if (taken_number(&p->taken, id, n) != 0)
+		if (taken_has(&p->taken, take_no))
 			continue;
-		db_run(&e->db, Q_take_undo, INT(id), INT(n), INT(db_u64(q, 2)), INT(now));
+		db_run(&e->db, Q_take_undo, INT(db_u64(q, 0)), INT(db_u64(q, 1)), INT(take_no), INT(now));
 		lane_note_due(e, db_u64(q, 3), now);
 	}
 }

@@ -9,22 +9,21 @@
 #include "rows.h"
 #include "schema.h"
 
-/* ---- taken.c: the recipients that this node has taken, each with the number of its take; in memory, as `taken` has them ---- */
-struct taken_recipient {
-	struct hashtable_item node; /* by message */
-	uint64_t n, take_no;
-	bool ended, added;    /* by the open transaction */
-	uint64_t take_before; /* it: what is valid again when it is rolled back; 0: nothing */
-	struct taken_recipient *next_ended, *next_added;
+/* ---- taken.c: the numbers of the takes of this process that have no result so far. A recipient can be there twice, when another
+ * node has given it back and this one has taken it again ---- */
+struct take {
+	struct hashtable_item node; /* its number */
+	bool ended;                 /* by the open transaction */
+	struct take *next_ended, *next_added;
 };
 struct taken {
-	struct hashtable by_message;
-	struct taken_recipient *ended, *added;
+	struct hashtable takes;
+	struct take *ended, *added; /* by the open transaction */
 };
 void taken_fini(struct taken *t);
-void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no);
-uint64_t taken_number(const struct taken *t, uint64_t id, uint64_t n); /* of the take; 0: this node has not taken it */
-void taken_end(struct taken *t, uint64_t id, uint64_t n);              /* the open transaction ends it */
+void taken_add(struct taken *t, uint64_t take_no);
+bool taken_has(const struct taken *t, uint64_t take_no);
+void taken_end(struct taken *t, uint64_t take_no); /* the open transaction ends it, if it is known */
 void taken_commit(struct taken *t);
 void taken_rollback(struct taken *t);
 /* Rows of this node that memory does not know are of a take whose answer was lost: they are due again at once. */

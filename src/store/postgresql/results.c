@@ -7,7 +7,7 @@
 
 struct known_recipient {
 	struct hashtable_item node; /* by message */
-	uint64_t n;
+	uint64_t n, take_no;
 	struct result was;
 	bool used; /* its result is stored: another one is asked for as if nothing was known */
 	bool changed;
@@ -70,10 +70,12 @@ static int compare(const void *a, const void *b)
 
 	if (x->id != y->id)
 		return x->id < y->id ? -1 : 1;
-	return x->n < y->n ? -1 : x->n > y->n;
+	if (x->n != y->n)
+		return x->n < y->n ? -1 : 1;
+	return x->take_no < y->take_no ? -1 : x->take_no > y->take_no;
 }
 
-/* The recipients of which this node knows the take, in the order of locks. */
+/* The recipients, each with the take of its result, in the order of locks. */
 static size_t list_wishes(struct engine *e, struct wish **wishes_out)
 {
 	const struct results *r = &postgresql_of(e)->results;
@@ -83,12 +85,11 @@ static size_t list_wishes(struct engine *e, struct wish **wishes_out)
 	for (size_t i = 0; i < r->n; i++)
 		for (size_t k = 0; k < r->expected[i]->max; k++) {
 			const struct outcome *o = &r->expected[i]->in.outcomes[k];
-			uint64_t take_no = taken_number(&postgresql_of(e)->taken, o->id, o->n);
 
-			if (take_no == 0)
+			if (o->take_no == 0)
 				continue;
 			ARENA_GROW(&e->host->arena, *wishes_out, n, capacity);
-			(*wishes_out)[n++] = (struct wish){ o->id, o->n, take_no };
+			(*wishes_out)[n++] = (struct wish){ o->id, o->n, o->take_no };
 		}
 	if (n > 1)
 		qsort(*wishes_out, n, sizeof **wishes_out, compare);
@@ -104,8 +105,8 @@ static void ask(struct engine *e, const struct wish *wishes, size_t n)
 
 		if (!same)
 			array_add_number(&messages, wishes[i].id);
-		if (same && wishes[i].n == wishes[i - 1].n)
-			continue; /* two results of one recipient: the second is asked for when the first is stored */
+		if (same && wishes[i].n == wishes[i - 1].n && wishes[i].take_no == wishes[i - 1].take_no)
+			continue; /* two results of one take: the second is asked for when the first is stored */
 		array_add_number(&ids, wishes[i].id);
 		array_add_number(&numbers, wishes[i].n);
 		array_add_number(&takes, wishes[i].take_no);
@@ -134,9 +135,10 @@ static void read_all(struct engine *e)
 		struct known_recipient *k = ARENA_NEW(&e->host->arena, struct known_recipient);
 
 		*k = (struct known_recipient){ .n = db_u64(q, 1),
-					       .was = { true, (unsigned)db_u64(q, 2), (unsigned)db_u64(q, 4), db_u64(q, 3) } };
+					       .take_no = db_u64(q, 2),
+					       .was = { true, (unsigned)db_u64(q, 3), (unsigned)db_u64(q, 5), db_u64(q, 4) } };
 		hashtable_add(&p->results.recipients, &k->node, db_u64(q, 0));
-		taken_end(&p->taken, k->node.hash, k->n);
+		taken_end(&p->taken, k->take_no);
 	}
 	q = db_asked(&e->db, Q_messages_open);
 	while (db_row(&e->db, q)) {
@@ -149,20 +151,20 @@ static void read_all(struct engine *e)
 
 /* ---- for the operations ---- */
 
-bool result_known(struct engine *e, uint64_t id, uint64_t n, struct result *was_out)
+bool result_known(struct engine *e, const struct outcome *o, struct result *was_out)
 {
 	struct results *r = &postgresql_of(e)->results;
 	struct known_recipient *k;
 
 	if (r->n > 0)
 		read_all(e);
-	k = find(r, id, n);
-	if (!k || k->used)
+	k = find(r, o->id, o->n);
+	if (!k || k->used || k->take_no != o->take_no)
 		return false;
 	k->used = true;
 	*was_out = k->was;
 	if (k->changed)
-		recipient_read(e, id, n, was_out);
+		recipient_read(e, o->id, o->n, was_out);
 	return true;
 }
 

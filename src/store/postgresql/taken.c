@@ -7,90 +7,64 @@
 
 void taken_fini(struct taken *t)
 {
-	HASHTABLE_EACH (node, &t->by_message)
-		free(CONTAINER_OF(node, struct taken_recipient, node));
-	hashtable_fini(&t->by_message);
+	HASHTABLE_EACH_OF (struct take, k, &t->takes, node)
+		free(k);
+	hashtable_fini(&t->takes);
 }
 
-static struct taken_recipient *find(const struct taken *t, uint64_t id, uint64_t n)
+static struct take *find(const struct taken *t, uint64_t take_no)
 {
-	HASHTABLE_FIND_OF (struct taken_recipient, r, &t->by_message, id, node)
-		if (r->n == n && !r->ended)
-			return r;
-	return NULL;
+	return hashtable_owner(hashtable_find(&t->takes, take_no, NULL), offsetof(struct take, node));
 }
 
-uint64_t taken_number(const struct taken *t, uint64_t id, uint64_t n)
+bool taken_has(const struct taken *t, uint64_t take_no)
 {
-	const struct taken_recipient *r = find(t, id, n);
-
-	return r ? r->take_no : 0;
+	return find(t, take_no) != NULL;
 }
 
-void taken_add(struct taken *t, uint64_t id, uint64_t n, uint64_t take_no)
+void taken_add(struct taken *t, uint64_t take_no)
 {
-	struct taken_recipient *r = find(t, id, n); /* given back by another node, and taken again */
+	struct take *k = NEW(struct take);
 
-	if (!r) {
-		r = NEW(struct taken_recipient);
-		r->n = n;
-		hashtable_add(&t->by_message, &r->node, id);
-	}
-	if (!r->added) {
-		r->added = true;
-		r->take_before = r->take_no;
-		r->next_added = t->added;
-		t->added = r;
-	}
-	r->take_no = take_no;
+	hashtable_add(&t->takes, &k->node, take_no);
+	k->next_added = t->added;
+	t->added = k;
 }
 
-void taken_end(struct taken *t, uint64_t id, uint64_t n)
+void taken_end(struct taken *t, uint64_t take_no)
 {
-	struct taken_recipient *r = find(t, id, n);
+	struct take *k = find(t, take_no);
 
-	if (!r)
+	if (!k || k->ended)
 		return;
-	r->ended = true;
-	r->next_ended = t->ended;
-	t->ended = r;
+	k->ended = true;
+	k->next_ended = t->ended;
+	t->ended = k;
 }
 
-static void drop(struct taken *t, struct taken_recipient *r)
+static void drop(struct taken *t, struct take *k)
 {
-	hashtable_remove(&t->by_message, &r->node);
-	free(r);
+	hashtable_remove(&t->takes, &k->node);
+	free(k);
 }
 
 void taken_commit(struct taken *t)
 {
-	struct taken_recipient *r;
-
-	while ((r = t->added)) {
-		t->added = r->next_added;
-		r->added = false;
-	}
-	while ((r = t->ended)) {
-		t->ended = r->next_ended;
-		drop(t, r);
+	t->added = NULL;
+	for (struct take *k; (k = t->ended);) {
+		t->ended = k->next_ended;
+		drop(t, k);
 	}
 }
 
 /* A take whose answer was lost is not known then: see taken_reconcile(). */
 void taken_rollback(struct taken *t)
 {
-	struct taken_recipient *r;
-
-	while ((r = t->ended)) {
-		t->ended = r->next_ended;
-		r->ended = false;
-	}
-	while ((r = t->added)) {
-		t->added = r->next_added;
-		r->added = false;
-		r->take_no = r->take_before;
-		if (r->take_no == 0)
-			drop(t, r);
+	for (; t->ended; t->ended = t->ended->next_ended)
+		t->ended->ended = false;
+	for (struct take *k; (k = t->added);) {
+		t->added = k->next_added;
+		drop(t, k);
 	}
 }
 
@@ -107,21 +81,18 @@ bool lease_has_any(struct engine *e, uint64_t id)
 }
 
 /* The result counts when its take is the recipient's last: the recipient is still taken by it, or was given back and not taken
- * since. A result without a known take is of a queue before this one: it counts unless another delivery is under way. */
-bool lease_end(struct engine *e, uint64_t id, uint64_t n)
+ * since. A result without a take counts unless a delivery is under way. */
+bool lease_end(struct engine *e, const struct outcome *o)
 {
-	struct taken *t = &postgresql_of(e)->taken;
-	uint64_t take_no = taken_number(t, id, n);
-
-	if (take_no == 0) {
-		if (lease_has(e, id, n))
+	if (o->take_no == 0) {
+		if (lease_has(e, o->id, o->n))
 			return false;
-		db_run(&e->db, Q_due_drop, INT(id), INT(n));
+		db_run(&e->db, Q_due_drop, INT(o->id), INT(o->n));
 		return true;
 	}
-	taken_end(t, id, n);
+	taken_end(&postgresql_of(e)->taken, o->take_no);
 	for (int i = 0; i < 2; i++) /* the row can just have moved from `taken` to `due` */
-		if (db_exists(&e->db, db_query(&e->db, Q_lease_end, INT(id), INT(n), INT(take_no))))
+		if (db_exists(&e->db, db_query(&e->db, Q_lease_end, INT(o->id), INT(o->n), INT(o->take_no))))
 			return true;
 	return false;
 }

@@ -107,11 +107,11 @@ void lane_note_due(struct engine *e, uint64_t lane, uint64_t due_at);
 bool lane_is_quiet(const struct engine *e, uint64_t lane, uint64_t now);
 uint64_t lanes_quiet_until(const struct engine *e, uint64_t now, uint64_t next_at);
 
-/* Leases. lease_end: the transaction ends the lease of the recipient; false: a later delivery has it, so this one's result is
+/* Leases. lease_end: the transaction ends the lease of the result's recipient; false: a later delivery has it, so this result is
  * too late. */
 bool lease_has(struct engine *e, uint64_t id, uint64_t n);
 bool lease_has_any(struct engine *e, uint64_t id); /* a recipient of this message */
-bool lease_end(struct engine *e, uint64_t id, uint64_t n);
+bool lease_end(struct engine *e, const struct outcome *o);
 
 /* An engine can read what results have to know for a whole batch (expect() in engine.h). result_known: the lease is ended, and
  * the recipient was so; message_known: the message is so. False: ask as if for it alone. */
@@ -125,7 +125,7 @@ struct open_message {
 	uint64_t open, place; /* open 0: it is finished */
 	bool held;
 };
-bool result_known(struct engine *e, uint64_t id, uint64_t n, struct result *was_out);
+bool result_known(struct engine *e, const struct outcome *o, struct result *was_out);
 bool message_known(struct engine *e, uint64_t id, struct open_message *was_out);
 
 /* Texts that are too large for a row. large_check: can the text of the message be stored, is all of it there? large_keep, and

@@ -45,9 +45,9 @@ static bool is_held(struct engine *e, uint64_t id)
 /* End the lease, and see what the recipient was; false when there is none. */
 static bool begin_result(struct engine *e, const struct outcome *o, struct result *was_out)
 {
-	if (result_known(e, o->id, o->n, was_out))
+	if (result_known(e, o, was_out))
 		return true;
-	was_out->counts = lease_end(e, o->id, o->n);
+	was_out->counts = lease_end(e, o);
 	return recipient_read(e, o->id, o->n, was_out);
 }
 

@@ -72,10 +72,10 @@ void leased_add(struct leased *l, uint64_t id, uint64_t n, uint64_t lane)
 
 /* Takes effect with leased_commit(), is undone by leased_rollback(). A result counts also when a queue before has made the
  * delivery. */
-bool lease_end(struct engine *e, uint64_t id, uint64_t n)
+bool lease_end(struct engine *e, const struct outcome *o)
 {
 	struct leased *l = &sqlite_of(e)->leased;
-	struct leased_recipient *r = find(l, id, n);
+	struct leased_recipient *r = find(l, o->id, o->n);
 
 	if (!r)
 		return true;
@@ -144,7 +144,7 @@ uint64_t lanes_quiet_until(const struct engine *e, uint64_t now, uint64_t next_a
 
 /* ---- results: a row is read in no time here ---- */
 
-bool result_known(struct engine *e, uint64_t id, uint64_t n, struct result *was_out)
+bool result_known(struct engine *e, const struct outcome *o, struct result *was_out)
 {
 	return false;
 }

@@ -90,6 +90,8 @@ static void run_watched(struct engine *e, struct request *r)
 		stored_run_slots(e, r);
 	} else {
 		store_engine_sqlite.run[r->kind](e, r);
+		if (store_has_nodes)
+			stored_number_takes(r);
 	}
 	if (shared_state > 0 && (r->kind == REQUEST_ACCEPT || r->kind == REQUEST_BUCKET_PUT))
 		tell_shared_state(r);

@@ -72,6 +72,9 @@ void stored_run_nodes(struct engine *e, struct request *r);
 void stored_run_order(struct engine *e, struct request *r);
 void stored_run_accounts(struct engine *e, struct request *r);
 void stored_run_accounts_commit(struct engine *e, struct request *r);
+/* Takes have numbers, from 1 on. store_settled_take: of the last result that was stored. */
+extern _Atomic uint64_t store_settled_take;
+void stored_number_takes(struct request *r); /* for stored.c */
 /* The accounts of the nodes are the line "alice", with version 7. A change of another version finds them changed; of this one it is noted:
  * "put NAME/DEVICE;" or "remove ...;" for each row. */
 extern char store_accounts_noted[200];

@@ -56,6 +56,24 @@ void stored_run_order(struct engine *e, struct request *r)
 		r->verdict = perm(550, S("5.3.5"), S("there is no such node"));
 }
 
+/* ---- takes ---- */
+
+_Atomic uint64_t store_settled_take;
+
+void stored_number_takes(struct request *r)
+{
+	static uint64_t last;
+	const struct due_message *m = r->out.rows;
+
+	if (r->kind == REQUEST_SETTLE)
+		store_settled_take = r->in.outcomes[r->max - 1].take_no;
+	if (r->kind != REQUEST_LEASE && r->kind != REQUEST_LEASE_SIBLINGS)
+		return;
+	for (size_t i = 0; i < r->out.n; i++)
+		for (size_t k = 0; k < m[i].recipients_n; k++)
+			m[i].recipients[k].take_no = ++last;
+}
+
 /* ---- connections ---- */
 
 static bool slots_fixed;

@@ -178,6 +178,27 @@ static void test_mail_of_others(void **state)
 	UNTIL(h, store_runs(REQUEST_LANES) > before);
 }
 
+/* Of the delivery that it is of, and not of a later one: the store judges by that which results count. */
+static void test_takes(void **state)
+{
+	struct harness *h = *state;
+	uint64_t first;
+
+	for (uint64_t id = 1; id <= 3; id++) {
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+		(void)delivery_number(h, id); /* it is on its way */
+	}
+	answer(h, &h->deliveries[0], ok_text(250, S("2.0.0"), S("Ok")));
+	UNTIL(h, recipient(1, 1)->state == RCPT_DELIVERED);
+	first = store_settled_take;
+	assert_true(first > 0);
+	for (uint64_t id = 3; id >= 2; id--) {
+		answer(h, &h->deliveries[id - 1], ok_text(250, S("2.0.0"), S("Ok")));
+		UNTIL(h, recipient(id, 1)->state == RCPT_DELIVERED);
+		assert_int_equal(store_settled_take, first + id - 1);
+	}
+}
+
 static void test_ids(void **state)
 {
 	struct harness *h = *state;
@@ -366,12 +387,19 @@ static void test_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		NODE_TEST(test_told),           NODE_TEST(test_told_at_once),
-		NODE_TEST(test_states),         NODE_TEST(test_paused),
-		NODE_TEST(test_mail_of_others), NODE_TEST(test_ids),
-		NODE_TEST(test_list),           NODE_TEST(test_configuration),
-		NODE_TEST(test_order),          NODE_TEST(test_away),
-		NODE_TEST(test_silent),         cmocka_unit_test_setup_teardown(test_none, harness_setup, harness_teardown),
+		NODE_TEST(test_told),
+		NODE_TEST(test_told_at_once),
+		NODE_TEST(test_states),
+		NODE_TEST(test_paused),
+		NODE_TEST(test_mail_of_others),
+		NODE_TEST(test_takes),
+		NODE_TEST(test_ids),
+		NODE_TEST(test_list),
+		NODE_TEST(test_configuration),
+		NODE_TEST(test_order),
+		NODE_TEST(test_away),
+		NODE_TEST(test_silent),
+		cmocka_unit_test_setup_teardown(test_none, harness_setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);

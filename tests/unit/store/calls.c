@@ -40,6 +40,19 @@ void on_done(void *ctx, struct verdict v)
 	(void)take(ctx, v);
 }
 
+struct leased {
+	struct leased *next;
+	uint64_t id, n, take_no;
+};
+
+static void note_lease(struct fixture *f, uint64_t id, const struct due_recipient *r)
+{
+	struct leased *l = ARENA_NEW(&f->arena, struct leased);
+
+	*l = (struct leased){ f->leased, id, r->n, r->take_no };
+	f->leased = l;
+}
+
 void on_due(void *ctx, struct verdict v, const struct due_message *messages, size_t n)
 {
 	struct answer *a = take(ctx, v);
@@ -56,6 +69,7 @@ void on_due(void *ctx, struct verdict v, const struct due_message *messages, siz
 			KEEP(a, m[i].recipients[j].address);
 			KEEP(a, m[i].recipients[j].orcpt);
 			KEEP(a, m[i].recipients[j].via);
+			note_lease(a->f, m[i].id, &m[i].recipients[j]);
 		}
 	}
 }
@@ -272,6 +286,15 @@ struct answer siblings_now(struct fixture *f, uint64_t id, uint64_t now, size_t 
 	CALL(f, store_lease_siblings(f->st, id, now, max, on_due, &a));
 }
 
+void settle_begin(struct fixture *f, struct outcome *o, size_t n, struct answer *a)
+{
+	for (size_t i = 0; i < n; i++)
+		for (const struct leased *l = f->leased; l && o[i].take_no == 0; l = l->next)
+			if (l->id == o[i].id && l->n == o[i].n)
+				o[i].take_no = l->take_no;
+	store_settle(f->st, o, n, on_done, a);
+}
+
 struct verdict settle_now(struct fixture *f, uint64_t id, uint64_t n, enum recipient_state state, uint64_t due_at)
 {
 	struct outcome o = { .id = id,
@@ -290,7 +313,7 @@ struct verdict settle_now(struct fixture *f, uint64_t id, uint64_t n, enum recip
 		o.verdict = perm(550, S("5.1.1"), S("no such user"));
 	if (state == RCPT_WAITING)
 		o.verdict = temp(451, S("4.7.1"), S("greylisted"));
-	store_settle(f->st, &o, 1, on_done, &a);
+	settle_begin(f, &o, 1, &a);
 	answer_wait(f, &a);
 	return a.v;
 }

@@ -25,6 +25,7 @@ struct fixture {
 	struct verdict opened; /* what was last said of the opening, and how often */
 	unsigned opened_n;
 	struct store_options options;
+	struct leased *leased; /* the last leases, by which results get their numbers */
 };
 
 /* cmocka's set-up and tear-down: *state is the fixture, with an open store. */
@@ -68,6 +69,8 @@ struct answer lease_now(struct fixture *f, uint64_t lane, uint64_t now, size_t m
 struct answer siblings_now(struct fixture *f, uint64_t id, uint64_t now, size_t max);
 uint64_t lane_of(struct fixture *f, const char *domain); /* 0: none; the engine tells it */
 uint64_t engine_lanes(struct fixture *f);                /* in which recipients wait; the engine tells it */
+/* As queue does: a result without a number has that of its recipient's last lease. */
+void settle_begin(struct fixture *f, struct outcome *o, size_t n, struct answer *a);
 struct verdict settle_now(struct fixture *f, uint64_t id, uint64_t n, enum recipient_state state, uint64_t due_at);
 struct answer show_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t max);
 struct answer text_now(struct fixture *f, uint64_t id);

@@ -112,6 +112,7 @@ static void on_due(void *ctx, struct verdict v, const struct due_message *m, siz
 		for (size_t j = 0; j < m[i].recipients_n; j++)
 			r->o[r->n++] = (struct outcome){ .id = m[i].id,
 							 .n = m[i].recipients[j].n,
+							 .take_no = m[i].recipients[j].take_no,
 							 .state = RCPT_DELIVERED,
 							 .at = NOW,
 							 .event = S("recipient.delivered"),

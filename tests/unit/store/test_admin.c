@@ -213,7 +213,7 @@ static void release_ends_a_hold_by_death(void **state)
 
 	assert_int_equal(accept_to(f, 100, "b@a.org c@b.org").class, OK);
 	assert_int_equal(settle_now(f, 100, 2, RCPT_WAITING, NOW + 77).class, OK);
-	store_settle(f->st, &o, 1, on_done, &a);
+	settle_begin(f, &o, 1, &a);
 	answer_wait(f, &a);
 	assert_int_equal(lane_of(f, "a.org"), 0); /* its lane has gone */
 	assert_int_equal(alter_now(f, (struct selector){ .recipient = S("b@a.org") }, ALTER_RELEASE).count, 1);
@@ -300,7 +300,7 @@ static void result_and_removal_in_one_batch(void **state)
 
 	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
 	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW, 1).n, 1);
-	store_settle(f->st, &o, 1, on_done, &a);
+	settle_begin(f, &o, 1, &a);
 	store_alter(f->st, &s, ALTER_REMOVE, S(""), 0, on_alter_done, &b);
 	answer_wait(f, &a);
 	answer_wait(f, &b);

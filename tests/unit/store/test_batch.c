@@ -132,7 +132,7 @@ static void results_and_a_report_among_accepts(void **state)
 	assert_int_equal(lease_now(f, lane_of(f, "x.org"), NOW, 10).n, 2);
 	assert_int_equal(settle_now(f, 100, 1, RCPT_FAILED, 0).class, OK);
 	*b = (struct batch){ 0 };
-	store_settle(f->st, &later, 1, on_done, next(f, b));
+	settle_begin(f, &later, 1, next(f, b));
 	store_accept(f->st, message(f, 102, "b@x.org"), on_done, next(f, b));
 	store_report(f->st, KIND_FAILURE, report, 100, first, 1, S("reason=x"), on_done, next(f, b));
 	wait_all(f, b);

@@ -242,7 +242,7 @@ static void several_results_at_once(void **state)
 	o[1].transcript = str_make(transcript, 10000);
 	assert_int_equal(accept_to(f, 100, "b@a.org c@b.org").class, OK);
 	assert_int_equal(accept_to(f, 101, "b@a.org").class, OK);
-	store_settle(f->st, o, 3, on_done, &a);
+	settle_begin(f, o, 3, &a);
 	answer_wait(f, &a);
 	assert_int_equal(a.v.class, OK);
 	assert_int_equal(stats_now(f).open_messages, 1);

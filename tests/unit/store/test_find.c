@@ -131,7 +131,7 @@ static void deliver_all(struct fixture *f, uint64_t from, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		all[i] = (struct outcome){ .id = from + i, .n = 1, .state = RCPT_DELIVERED, .at = NOW + 5 };
-	store_settle(f->st, all, n, on_done, &a);
+	settle_begin(f, all, n, &a);
 	answer_wait(f, &a);
 	assert_int_equal(a.v.class, OK);
 }
@@ -224,7 +224,7 @@ static void all_of_a_recipient_is_told(void **state)
 	m->envelope.subject = S("Invoice 17");
 	m->envelope.message_id = S("<c1@laptop>");
 	assert_int_equal(accept_now(f, m).class, OK);
-	store_settle(f->st, &o, 1, on_done, &a);
+	settle_begin(f, &o, 1, &a);
 	answer_wait(f, &a);
 	a = found_now(f, (struct find){ .recipient = T("bob") }, (struct find_place){ 0 }, 10);
 	assert_int_equal(a.n, 1);

@@ -88,7 +88,7 @@ static void retry(struct fixture *f, uint64_t id, uint64_t n, uint64_t at, uint6
 	struct outcome o = { .id = id, .n = n, .state = RCPT_WAITING, .due_at = due_at, .attempted = true, .at = at };
 	struct answer a = { .f = f };
 
-	store_settle(f->st, &o, 1, on_done, &a);
+	settle_begin(f, &o, 1, &a);
 	answer_wait(f, &a);
 }
 
@@ -209,7 +209,7 @@ static void what_has_happened_has_happened(void **state)
 
 	m->remember = true;
 	assert_int_equal(accept_now(f, m).class, OK);
-	store_settle(f->st, &o, 1, on_done, &a);
+	settle_begin(f, &o, 1, &a);
 	answer_wait(f, &a);
 	(void)mend_all(f, NOW);
 	assert_int_equal(row(f, m->id)->finished_at, NOW);

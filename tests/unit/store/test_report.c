@@ -197,7 +197,7 @@ static void settle_good(struct fixture *f, uint64_t id, uint64_t n, enum recipie
 
 	o.verdict = state == RCPT_FAILED ? perm(550, S("5.1.1"), S("no such user"))
 					 : (struct verdict){ OK, 250, S("2.0.0"), S("taken") };
-	store_settle(f->st, &o, 1, on_done, &a);
+	settle_begin(f, &o, 1, &a);
 	answer_wait(f, &a);
 	assert_int_equal(a.v.class, OK);
 }

@@ -170,7 +170,7 @@ static void run_give_back(struct fixture *f, uint64_t id)
 	struct outcome o = { .id = id, .n = 1, .state = RCPT_WAITING, .due_at = NOW, .at = NOW + 5 };
 	struct answer a = { .f = f };
 
-	store_settle(f->st, &o, 1, on_done, &a);
+	settle_begin(f, &o, 1, &a);
 	answer_wait(f, &a);
 	assert_int_equal(a.v.class, OK);
 }

@@ -121,7 +121,7 @@ static void results_wait_for_the_server(void **state)
 	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
 	take(f, 100);
 	cluster_stop();
-	store_settle(f->st, &o, 1, on_done, &a);
+	settle_begin(f, &o, 1, &a);
 	(void)show_now(f, 100, 0, 1); /* it has been tried: reads come after results */
 	assert_false(a.done);
 	(void)cluster_start_durable();
@@ -145,7 +145,7 @@ static void begin_settle(struct fixture *f, struct answer *a, struct outcome *o,
 			       .event = S("recipient.settled"),
 			       .event_fields = S("") };
 	*a = (struct answer){ .f = f };
-	store_settle(f->st, o, 1, on_done, a);
+	settle_begin(f, o, 1, a);
 }
 
 /* Of three recipients in flight two have results. */

@@ -127,7 +127,7 @@ static void a_lock_that_stays_longer_refuses_what_needs_it(void **state)
 	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
 	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW * 2, 1).n, 1);
 	fail_times(f, 1000000, "55P03", "BEFORE INSERT ON event");
-	store_settle(f->st, &o, 1, on_done, &a);
+	settle_begin(f, &o, 1, &a);
 	assert_int_equal(accept_to(f, 101, "b@a.org").class, TEMP);
 	assert_int_equal(put_ban(f, "net:192.0.2.1", 1, NOW, "who needs nothing of that").class, OK);
 	assert_false(a.done); /* a result is tried again */

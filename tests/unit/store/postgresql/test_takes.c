@@ -144,7 +144,7 @@ static void results_of_one_batch(void **state)
 	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW, 10).n, 2);
 	for (size_t i = 0; i < 5; i++) {
 		answers[i] = (struct answer){ .f = f };
-		store_settle(f->st, &o[i], 1, on_done, &answers[i]);
+		settle_begin(f, &o[i], 1, &answers[i]);
 	}
 	for (size_t i = 0; i < 5; i++) {
 		answer_wait(f, &answers[i]);
@@ -157,6 +157,44 @@ static void results_of_one_batch(void **state)
 	assert_int_equal(((const struct due_message *)a.rows)[0].id, 101);
 	assert_int_equal(((const struct due_message *)a.rows)[0].recipients[0].n, 2);
 	engine_check(f);
+}
+
+/* ---- taken again by the node that still delivers from before its death ---- */
+
+static void an_old_delivery_does_not_end_a_new_one(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o[3];
+	struct answer answers[3];
+	uint64_t take_no[2];
+
+	accept_at(f, 100, "b@a.org", NOW);
+	for (size_t i = 0; i < 2; i++) {
+		struct answer a = lease_now(f, lane_of(f, "a.org"), LATER * 2, 1);
+
+		assert_int_equal(a.n, 1);
+		take_no[i] = ((const struct due_message *)a.rows)[0].recipients[0].take_no;
+		if (i == 0)
+			(void)number(f, "UPDATE node SET state='dead',epoch=epoch+1");
+		accept_at(f, 101 + i, "b@b.org", NOW); /* it is a member again */
+	}
+	assert_true(take_no[1] > take_no[0]);
+	for (size_t i = 0; i < 3; i++) { /* the first one alone, the others at once */
+		o[i] = result(100, 1, i == 2 ? RCPT_DELIVERED : i == 1 ? RCPT_FAILED : RCPT_WAITING);
+		o[i].take_no = take_no[i / 2];
+		o[i].at += i;
+		answers[i] = (struct answer){ .f = f };
+		settle_begin(f, &o[i], 1, &answers[i]);
+		if (i != 1)
+			answer_wait(f, &answers[i]);
+		if (i == 0)
+			assert_int_equal(number(f, "SELECT take_no FROM taken"), take_no[1]);
+	}
+	assert_int_equal(answers[1].v.class, OK);
+	assert_int_equal(answers[2].v.class, OK);
+	assert_int_equal(stats_now(f).failed, 0);
+	assert_int_equal(show_now(f, 100, 0, 1).message->open, 0);
+	assert_str(events(f, 100), "mail.accepted delivery.unknown delivery.late delivery.late delivery.sent");
 }
 
 /* ---- what a failover must not undo ---- */
@@ -185,6 +223,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_lane_is_told_of_older_mail, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(leases_of_one_batch, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(results_of_one_batch, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(an_old_delivery_does_not_end_a_new_one, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(promises_wait_for_the_standby, fixture_setup, fixture_teardown),
 	};
 
