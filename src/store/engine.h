@@ -164,6 +164,7 @@ enum engine_error {
 	ENGINE_BUSY,    /* another program uses it */
 	ENGINE_PRIVATE, /* the error concerns this operation, not the engine */
 	ENGINE_PASSING, /* another transaction was in the way: the same again can succeed */
+	ENGINE_DENIED,  /* the database refuses what is asked of it, whatever is in it: a lost privilege, a missing table */
 	ENGINE_AWAY,    /* the database cannot be reached, and what was not answered is unknown: see reopen() */
 	ENGINE_BROKEN,
 };

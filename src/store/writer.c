@@ -83,6 +83,12 @@ static bool is_well(const struct writer *w)
 	return w->engine->error(w->e) == ENGINE_WELL && !w->host.failed;
 }
 
+/* Can another transaction succeed, now or later? */
+static bool can_repeat(enum engine_error error)
+{
+	return error == ENGINE_PRIVATE || error == ENGINE_PASSING || error == ENGINE_DENIED || error == ENGINE_AWAY;
+}
+
 /* The transaction failed: roll back, and say what that means. False: for one operation alone it means its own refusal. */
 static bool recover_from_error(struct writer *w)
 {
@@ -94,9 +100,17 @@ static bool recover_from_error(struct writer *w)
 	error = w->engine->error(w->e);
 	if (error == ENGINE_FULL)
 		disk_space_refused(&w->host);
-	else if (error != ENGINE_PRIVATE && error != ENGINE_PASSING && error != ENGINE_AWAY)
+	else if (!can_repeat(error))
 		host_fail(&w->host, "transaction", w->engine->error_text(w->e));
 	return !w->host.failed;
+}
+
+static void tell_refusal(struct writer *w, enum engine_error error, uint64_t id)
+{
+	if (error == ENGINE_DENIED) /* all operations are: once is enough */
+		store_note_change(w->st, LOG_ERROR, "store.denied", w->engine->error_text(w->e));
+	else if (error != ENGINE_FULL)
+		store_note(w->st, LOG_ERROR, "store.refused", id, w->engine->error_text(w->e));
 }
 
 /* One operation in a transaction of its own; its verdict tells. False: it found no room, or no database. What fails in the same
@@ -126,19 +140,20 @@ static bool run_alone(struct writer *w, struct op *op)
 		} else
 			was_back = true;
 	}
-	if (error != ENGINE_FULL)
-		store_note(w->st, LOG_ERROR, "store.refused", op->request.id, w->engine->error_text(w->e));
+	tell_refusal(w, error, op->request.id);
 	w->engine->forget_error(w->e);
 	op->request.verdict = error == ENGINE_FULL ? store_full : store_away;
-	return error != ENGINE_FULL && error != ENGINE_AWAY;
+	w->denied = w->denied || (error == ENGINE_DENIED && op->request.kind == REQUEST_SETTLE);
+	return error != ENGINE_FULL && error != ENGINE_AWAY && !(w->denied && op->request.kind == REQUEST_SETTLE);
 }
 
-/* The same; *away: a try to reach the database was in vain, so who has no patience is not tried. */
+/* The same; *away: a try to reach the database was in vain, so who has no patience is not tried. Nor are results of deliveries
+ * when one of them was denied. */
 static bool try_alone(struct writer *w, struct op *op, bool *away)
 {
 	bool done;
 
-	if (*away && !outage_is_patient(w, op)) {
+	if ((*away && !outage_is_patient(w, op)) || (w->denied && op->request.kind == REQUEST_SETTLE)) {
 		op->request.verdict = store_away;
 		return false;
 	}
@@ -147,11 +162,13 @@ static bool try_alone(struct writer *w, struct op *op, bool *away)
 	return done;
 }
 
-/* The batch failed: each operation by itself, so that one cannot fail its neighbours. Results without room wait. */
+/* The batch failed: each operation by itself, so that one cannot fail its neighbours. Results without room wait, and results of
+ * deliveries that are denied. */
 static void replay(struct writer *w)
 {
 	bool away = false;
 
+	w->denied = false;
 	for (enum rank rank = RANK_RESULT; rank < RANK_READ && !w->host.failed; rank++) {
 		LIST_EACH (i, &w->batch[rank]) {
 			struct op *op = CONTAINER_OF(i, struct op, link);
@@ -189,7 +206,11 @@ static void run_writes(struct writer *w)
 
 	w->host.alone = false;
 	do {
-		if (try_writes(w) || !recover_from_error(w))
+		if (try_writes(w)) {
+			w->st->noted[0] = 0; /* what comes again is told again */
+			return;
+		}
+		if (!recover_from_error(w))
 			return;
 		transaction_count_failure(w);
 		again = w->engine->error(w->e) != ENGINE_FULL && w->engine->again && w->engine->again(w->e);
@@ -223,7 +244,7 @@ static void refuse_reads(struct writer *w)
 	if (error == ENGINE_FULL) /* takes are among them */
 		disk_space_refused(&w->host);
 	else if (error != ENGINE_AWAY)
-		store_note(w->st, LOG_ERROR, "store.refused", 0, w->engine->error_text(w->e));
+		tell_refusal(w, error, 0);
 	if (error != ENGINE_AWAY)
 		w->engine->forget_error(w->e);
 	refuse_all(&w->batch[RANK_READ], error == ENGINE_FULL ? store_full : store_away);
@@ -252,7 +273,7 @@ static enum engine_error try_reads(struct writer *w)
 		run_op(w, CONTAINER_OF(i, struct op, link));
 	w->engine->end_read(w->e);
 	error = w->engine->error(w->e);
-	if (error == ENGINE_AWAY || error == ENGINE_PRIVATE || error == ENGINE_PASSING || error == ENGINE_FULL) {
+	if (can_repeat(error) || error == ENGINE_FULL) {
 		w->engine->rollback(w->e);
 		forget_answers(w);
 	}
@@ -298,6 +319,7 @@ static void run_reads(struct writer *w)
 		case ENGINE_AWAY: refuse_reads(w); break;
 		case ENGINE_FULL:
 		case ENGINE_PASSING:
+		case ENGINE_DENIED:
 		case ENGINE_PRIVATE: refuse_reads(w); return;
 		default: host_fail(&w->host, "reading", w->engine->error_text(w->e)); return;
 		}

@@ -116,7 +116,8 @@ struct writer {
 	const struct store_engine *engine;
 	struct engine *e;
 	struct list batch[RANK_COUNT];
-	struct list stalled; /* results for which there was no room: they are tried again each second */
+	struct list stalled; /* results for which there was no room, or which were denied: they are tried again each second */
+	bool denied;         /* in this batch */
 	uint64_t retry_at_ms;
 	struct hashtable named; /* the messages that the batch names, each with its highest rank */
 	uint64_t commits, operations;

@@ -279,12 +279,26 @@ static void idle(struct engine *e, bool was_idle)
 	rollback(e);
 	if (error(e) == ENGINE_AWAY)
 		return;
-	if (error(e) != ENGINE_PASSING && error(e) != ENGINE_FULL) /* who has something to store tells of a full disk */
+	if (error(e) == ENGINE_DENIED)
+		store_note_change(e->host->store, LOG_ERROR, "store.denied", e->db.error);
+	else if (error(e) != ENGINE_PASSING && error(e) != ENGINE_FULL) /* who has something to store tells of a full disk */
 		store_note(e->host->store, LOG_ERROR, "store.refused", 0, e->db.error);
 	db_forget_error(&e->db);
 }
 
 /* ---- errors and counters ---- */
+
+/* Is it an error of what was to be stored or read? These classes are of values (21, 22), constraints (23, 44), things that are
+ * too large (54), triggers (P0) and rows that are damaged (XX); what has no code was found by this program. With all others
+ * the next operation of this kind meets the same. */
+static bool is_of_values(const char *sqlstate)
+{
+	static const char classes[] = "21 22 23 44 54 P0 XX";
+	char class[3] = { 0 };
+
+	memcpy(class, sqlstate, sqlstate[0] ? 2 : 0);
+	return strstr(classes, class) != NULL;
+}
 
 static enum engine_error error(const struct engine *e)
 {
@@ -295,7 +309,10 @@ static enum engine_error error(const struct engine *e)
 		{ "2201E", ENGINE_AWAY },                                 /* Q_fence: this node is no member */
 		{ "22012", ENGINE_PASSING },                              /* Q_lane_lock: the lane was dropped just now */
 		{ "40001", ENGINE_PASSING }, { "40P01", ENGINE_PASSING }, /* the other one of a deadlock has gone on */
+		{ "57014", ENGINE_PASSING },                              /* somebody has cancelled it */
 		{ "55P03", ENGINE_AWAY }, /* lock_timeout: a node hangs, or this is a primary whose standby was promoted */
+		{ "0A000", ENGINE_AWAY }, /* a table is another one since the statement was prepared on this connection */
+		{ "26000", ENGINE_AWAY }, /* what was prepared on this connection is gone */
 	};
 
 	switch (db_error(&e->db)) {
@@ -307,7 +324,7 @@ static enum engine_error error(const struct engine *e)
 	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
 		if (strcmp(e->db.sqlstate, states[i].sqlstate) == 0)
 			return states[i].error;
-	return ENGINE_PRIVATE;
+	return is_of_values(e->db.sqlstate) ? ENGINE_PRIVATE : ENGINE_DENIED;
 }
 
 static const char *error_text(const struct engine *e)

@@ -184,6 +184,90 @@ static void what_does_not_pass_is_refused(void **state)
 	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
 }
 
+/* ---- what the database refuses ---- */
+
+/* A result meets this error. */
+static void begin_settle(struct fixture *f, struct answer *a, struct outcome *o, uint64_t id, const char *code)
+{
+	*o = (struct outcome){ .id = id, .n = 1, .state = RCPT_DELIVERED, .at = NOW + 5 };
+	*a = (struct answer){ .f = f };
+	assert_int_equal(accept_to(f, id, "b@a.org").class, OK);
+	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW * 2, 1).n, 1);
+	fail_times(f, 1000000, code, "BEFORE UPDATE ON recipient");
+	settle_begin(f, o, 1, a);
+}
+
+/* Codes that speak of the whole database: a lost privilege, a table that is gone, no memory. */
+static void results_wait_until_the_database_takes_any(void **state)
+{
+	static const char *const of_all[] = { "42501", "42P01", "53200" };
+	struct fixture *f = *state;
+
+	capture();
+	for (unsigned i = 0; i < 3; i++) {
+		struct outcome o;
+		struct answer a;
+
+		begin_settle(f, &a, &o, 100 + i, of_all[i]);
+		while (tries(f) < 4) /* it is tried again */
+			(void)uv_run(&f->loop, UV_RUN_NOWAIT);
+		assert_int_equal(lease_now(f, 1, NOW, 1).v.class, TEMP);
+		assert_false(a.done);
+		assert_int_equal(logged(f, "store.denied"), i + 1);
+		(void)sql(f, "DROP TRIGGER fails ON recipient");
+		answer_wait(f, &a);
+		assert_int_equal(a.v.class, OK);
+		assert_int_equal(show_now(f, 100 + i, 0, 1).message->open, 0);
+	}
+}
+
+/* Codes that speak of this result. */
+static void one_result_that_does_not_fit_is_refused(void **state)
+{
+	static const char *const of_one[] = { "23505", "22001", "54000", "P0001", "XX001" };
+	struct fixture *f = *state;
+
+	capture();
+	for (unsigned i = 0; i < 5; i++) {
+		struct outcome o;
+		struct answer a;
+
+		begin_settle(f, &a, &o, 100 + i, of_one[i]);
+		answer_wait(f, &a);
+		assert_int_equal(a.v.class, TEMP);
+		assert_int_equal(logged(f, "store.refused"), i + 1);
+		(void)sql(f, "DROP TRIGGER fails ON recipient");
+	}
+	assert_int_equal(logged(f, "store.denied"), 0);
+}
+
+/* They are kept when the process ends, and the next one does not begin without them: it would give back what was delivered. */
+static void kept_results_wait_too(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o;
+	struct answer a;
+
+	capture();
+	begin_settle(f, &a, &o, 100, "42501");
+	while (tries(f) == 0)
+		(void)uv_run(&f->loop, UV_RUN_NOWAIT);
+	fixture_close(f);
+	assert_int_equal(a.v.class, OK);
+	fixture_begin_open(f);
+	while (f->opened_n == 0)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(f->opened.class, TEMP);
+	assert_int_equal(access(fixture_path(f, "results"), F_OK), 0);
+	assert_int_equal(logged(f, "in the way (42501)"), 2); /* of each process once */
+	assert_int_equal(logged(f, "results.lost"), 0);
+	(void)sql(f, "DROP TRIGGER fails ON recipient");
+	while (f->opened.class != OK)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(access(fixture_path(f, "results"), F_OK), -1);
+	assert_int_equal(show_now(f, 100, 0, 1).message->open, 0);
+}
+
 /* As if the lane had been removed between the statement that adds it and the one that locks it. */
 static void a_lane_that_is_removed_is_made_again(void **state)
 {
@@ -295,6 +379,9 @@ int main(void)
 		CASE(takes_and_results_are_repeated),
 		CASE(takes_wait_for_room_on_the_disk),
 		CASE(what_does_not_pass_is_refused),
+		CASE(results_wait_until_the_database_takes_any),
+		CASE(one_result_that_does_not_fit_is_refused),
+		CASE(kept_results_wait_too),
 		CASE(a_lane_that_is_removed_is_made_again),
 		CASE(a_lane_that_is_being_filled_does_not_sleep),
 		CASE(a_lane_that_is_put_to_sleep_is_waked),
