@@ -260,6 +260,27 @@ def test_ids_of_others_in_one_page():
     assert before == [f"before={id_text(id)}" for id in ids]
 
 
+def test_reports_of_messages_with_new_ids():
+    """A report names its message by the id that this has now, on another page too, and after a run that was killed between them."""
+    first, second, database = Queue(), Queue(), Database()
+    node, ids = a_node(database), [(NOW - DAY << 21) + i for i in range(300)]
+    message, untouched, gone = ids[0], ids[1], ids[0] - 1
+    with opened(first.directory) as db:
+        for id in (message, gone, message + 300):  # the first new id of no message of the source is in use too
+            first.message(db, id)
+    parents = {ids[2]: message, ids[3]: untouched, ids[4]: gone, ids[298]: message, ids[299]: untouched}
+    with opened(second.directory) as db:
+        for id in ids:
+            second.message(db, id, token=id + 7, kind=int(id in parents), parent=parents.get(id, 0))
+    store(node, "import", "--from", first.directory)
+    store(node, "import", "--from", second.directory, code=-signal.SIGKILL, environment={"POSTHOUSE_CRASH": "transfer.after_commit:1"})
+    store(node, "import", "--from", second.directory)
+    new = int(database.sql(f"SELECT message FROM event WHERE name = 'mail.renumbered' AND fields = 'before={id_text(message)}'"))
+    assert new == message + 301, (new, message)
+    found = dict(tuple(map(int, row.split("|"))) for row in database.sql("SELECT id, parent FROM message WHERE parent <> 0").split())
+    assert found == parents | {ids[2]: new, ids[298]: new}, found
+
+
 def test_exported_twice():
     """What was exported is not exported elsewhere, or on to a part of before the database was opened again: its mail would be delivered twice."""
     queue, database = Queue(), Database()

@@ -68,12 +68,13 @@ static bool read_batch(struct copy *c, struct batch *b)
 
 /* ---- ids that are there already ---- */
 
-static bool has_message(struct copy *c, struct side *s, uint64_t id, bool *has_out)
+static bool has_message(struct copy *c, struct side *s, uint64_t id, bool *has_out, uint64_t *token_out)
 {
 	struct page p = page_of(TABLE_message, &c->page);
 	bool done = s->ops->read_messages(s, &id, 1, &p);
 
 	*has_out = p.n > 0;
+	*token_out = p.n > 0 ? field(&p, 0, "token") : 0;
 	return done;
 }
 
@@ -86,18 +87,24 @@ static bool is_given(const struct batch *b, uint64_t id)
 }
 
 /* An id of the same time, of node 0, which makes none where a database is shared. */
+static uint64_t candidate_of(uint64_t id, uint64_t i)
+{
+	return (id & ~(node_bits | low_bits)) | ((id + i) & low_bits);
+}
+
+/* The first one that no message has. */
 static bool free_id(struct copy *c, const struct batch *b, uint64_t id, uint64_t *id_out)
 {
-	uint64_t candidate = 0;
+	uint64_t candidate = 0, token;
 	bool has = true, done = true;
 
 	for (uint64_t i = 0; i < ID_TRIES && has && done; i++) {
-		candidate = (id & ~(node_bits | low_bits)) | ((id + i) & low_bits);
+		candidate = candidate_of(id, i);
 		has = is_given(b, candidate);
 		if (!has)
-			done = has_message(c, c->to, candidate, &has);
+			done = has_message(c, c->to, candidate, &has, &token);
 		if (done && !has)
-			done = has_message(c, c->from, candidate, &has);
+			done = has_message(c, c->from, candidate, &has, &token);
 	}
 	*id_out = candidate;
 	return done && (!has || side_fail(c->to, "there is no free id for message %llu", (unsigned long long)id));
@@ -162,6 +169,69 @@ static size_t place_of(const struct batch *b, uint64_t id)
 			high = middle;
 	}
 	return low;
+}
+
+/* ---- the messages that reports are about ---- */
+
+/* An earlier page has given this message another id, as free_id() does: *id_out; unchanged where there is none. */
+static bool find_renumbered(struct copy *c, uint64_t token, uint64_t *id_out)
+{
+	uint64_t id = *id_out, other;
+	bool has = true, done = true;
+
+	for (uint64_t i = 0; i < ID_TRIES && has && done && *id_out == id; i++) {
+		uint64_t candidate = candidate_of(id, i);
+
+		done = has_message(c, c->to, candidate, &has, &other);
+		if (has && other == token)
+			*id_out = candidate;
+		else if (done && !has)
+			done = has_message(c, c->from, candidate, &has, &other);
+	}
+	return done;
+}
+
+/* here, there: the messages that reports of this page are about. */
+static bool give_parent(struct copy *c, const struct batch *b, const struct page *here, const struct page *there,
+			uint64_t *parent)
+{
+	struct value key = { .u64 = *parent };
+	const struct value *ours = page_find(here, &key), *other = page_find(there, &key);
+	size_t place = place_of(b, *parent), token = column("token");
+
+	if (ours && b->ids[place] == *parent && b->new_ids[place] != 0)
+		*parent = b->new_ids[place];
+	else if (ours && b->ids[place] != *parent && other && other[token].u64 != ours[token].u64)
+		return find_renumbered(c, ours[token].u64, parent);
+	return true;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Reports name the messages that they are about by their new ids. */
+static bool give_parents(struct copy *c, const struct batch *b)
+{
+	const struct page *messages = &b->pages[TABLE_message];
+	struct page here = page_of(TABLE_message, &c->page), there = here;
+	uint64_t *parents = ARENA_ARRAY(&c->page, uint64_t, messages->n + 1);
+	size_t n = 0;
+	bool done;
+
+	for (size_t i = 0; i < messages->n; i++)
+		if (field(messages, i, "parent") != 0)
+			parents[n++] = field(messages, i, "parent");
+	if (n == 0 || !c->renumbers)
+		return true;
+	qsort(parents, n, sizeof *parents, compare_ids);
+	done = c->from->ops->read_messages(c->from, parents, n, &here) && c->to->ops->read_messages(c->to, parents, n, &there);
+	for (size_t i = 0; i < messages->n && done; i++)
+		done = give_parent(c, b, &here, &there, &page_row(messages, i)[column("parent")].u64);
+	return done;
 }
 
 /* Rows of messages that are there leave their pages, and rows without a message; the others get the new ids. */
@@ -327,7 +397,7 @@ bool copy_messages(struct copy *c, size_t *n_out)
 	*n_out = b.n;
 	if (b.n == 0)
 		return true;
-	if (!find_there(c, &b))
+	if (!find_there(c, &b) || !give_parents(c, &b))
 		return false;
 	give_ids(c, &b);
 	c->progress.has_after = true;
