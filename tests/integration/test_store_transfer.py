@@ -123,7 +123,7 @@ def test_import_is_refused():
     """While a relay runs on the directory, of a directory that is none, without a database, and into one that changes what it gets."""
     relay, database = Relay(1), Database()
     node = Relay(1, extra=database.settings(), users=(), start=False)
-    relay.submit(simple_message("waits"))
+    relay.submit(simple_message("waits", ("x" * 70 + "\r\n") * 9000))
     store(node, "import", "--from", relay.dir / "state", code=69)
     relay.stop()
     store(node, "import", "--from", node.dir, code=78)
@@ -131,8 +131,9 @@ def test_import_is_refused():
     store(relay, "import", "--from", relay.dir / "state", code=78)
 
     store(node, "migrate")
-    database.sql("CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.device := NEW.device || 'x'; RETURN NEW; END $$")
-    for table in ("message", "account"):  # what the database stores is not what it was given
+    for table, column in (("message", "device"), ("text_chunk", "bytes"), ("account", "device")):  # what is stored is not what was given
+        database.sql("CREATE OR REPLACE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS"
+                     f" $$ BEGIN NEW.{column} := NEW.{column} || 'x'; RETURN NEW; END $$")
         database.sql(f"CREATE TRIGGER change BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION change()")
         store(node, "import", "--from", relay.dir / "state", code=65)
         assert database.sql(f"SELECT count(*) FROM {table}") == "0"
