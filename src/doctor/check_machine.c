@@ -174,6 +174,18 @@ void check_disk_space(struct doctor *d)
 
 /* ---- state.filesystem ---- */
 
+/* The mail of a node is in the database that it shares with others. */
+static void of_the_container(const struct config *c, struct doctor_finding *f)
+{
+	f->text = S("is in the container itself: the queue goes with the container");
+	if (c->store.engine != ENGINE_POSTGRESQL)
+		return;
+	f->result = DOCTOR_WARNING;
+	f->text = S("is in the container itself: each new container is a new node");
+	f->why = S("The number of the old one stays in use until `posthouse node remove`, and there are 15. "
+		   "Mail is in the database, but results that could not be stored there are lost, and such mail comes twice.");
+}
+
 void check_state_filesystem(struct doctor *d)
 {
 	const struct config *c = doctor_config(d);
@@ -189,7 +201,7 @@ void check_state_filesystem(struct doctor *d)
 	if (s->unsafe.n > 0)
 		f.text = arena_printf(a, "is on %.*s, where mail is not safe", STR_ARG(s->unsafe));
 	else if (box && (s->overlay || s->same_as_root))
-		f.text = S("is in the container itself: the queue goes with the container");
+		of_the_container(c, &f);
 	else {
 		finding_ok(d, S(""), c->state_dir, S("is on a file system that keeps mail"));
 		return;

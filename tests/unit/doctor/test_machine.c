@@ -30,9 +30,10 @@ static struct machine_facts good(void)
 	};
 }
 
-static void plant_on(bool box, struct machine_facts m, const char *id, enum doctor_result result, const char *words)
+static void plant_with(const char *config, bool box, struct machine_facts m, const char *id, enum doctor_result result,
+		       const char *words)
 {
-	struct table *t = table_new(DIRECT);
+	struct table *t = table_new(config);
 
 	machine = m;
 	table_options(t)->machine = &machine;
@@ -47,6 +48,11 @@ static void plant_on(bool box, struct machine_facts m, const char *id, enum doct
 	else
 		expect_silent(t, id);
 	table_free(t);
+}
+
+static void plant_on(bool box, struct machine_facts m, const char *id, enum doctor_result result, const char *words)
+{
+	plant_with(DIRECT, box, m, id, result, words);
 }
 #define PLANT(change, box, id, result, words)                                                                                    \
 	do {                                                                                                                     \
@@ -104,6 +110,18 @@ static void test_greeting(void **state)
 	greeted("220 mx,", DOCTOR_OK, "");
 }
 
+/* Its mail does not go with the container. */
+static void test_state_of_a_node(void **state)
+{
+	static const char node[] = DIRECT "store = { engine = \"postgresql\"; connection = \"host=localhost dbname=posthouse "
+					  "user=posthouse\"; };";
+	struct machine_facts m = good();
+
+	m.state.overlay = true;
+	plant_with(node, true, m, "state.filesystem", DOCTOR_WARNING, "each new container is a new node");
+	plant_with(node, false, m, "state.filesystem", DOCTOR_OK, "");
+}
+
 static void test_state(void **state)
 {
 	PLANT(m.state.free_bytes = MIB, false, "disk.space", DOCTOR_FAILURE, "less than queue.min_free");
@@ -159,9 +177,10 @@ static void test_sandbox(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_silent),   cmocka_unit_test(test_clock),
-					    cmocka_unit_test(test_greeting), cmocka_unit_test(test_state),
-					    cmocka_unit_test(test_relay),    cmocka_unit_test(test_sandbox) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_silent),          cmocka_unit_test(test_clock),
+					    cmocka_unit_test(test_greeting),        cmocka_unit_test(test_state),
+					    cmocka_unit_test(test_state_of_a_node), cmocka_unit_test(test_relay),
+					    cmocka_unit_test(test_sandbox) };
 
 	return cmocka_run_group_tests_name("doctor_machine", tests, fixture_open, fixture_close);
 }
