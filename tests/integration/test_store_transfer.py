@@ -401,3 +401,44 @@ def test_restored_under_a_node():
     assert database.sql("SELECT state, epoch FROM node") == "dead|2"
     node.start()
     assert database.sql("SELECT state, epoch FROM node") == "up|3"
+
+
+def test_check_of_standbys():
+    """A standby whose name no commit waits for is found before anything is committed, by a role that sees little of standbys."""
+    databases = Databases()
+    settings = f'''store = {{ engine = "postgresql"; password = "{databases.password}"; connection = "{databases.connection}"; }};'''
+    node = Relay(1, extra=settings, users=(), start=False)
+
+    def standby(names, code=0):
+        databases.admin("primary", f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        databases.admin("primary", "SELECT pg_reload_conf()")
+        wait_for(lambda: databases.admin("primary", "SHOW synchronous_standby_names") == names, names)
+        return checked(node, code=code)["standby"]
+
+    for names in ["DB2", 'ANY 1 ("db2", "db-3")', "*"]:
+        assert standby(names) == ("ok", f"1 connected (db2), synchronous_standby_names = '{names}'")
+    assert "waits for 2 of these names, and 1 of them follow" in standby("FIRST 2 (db2, db3)", code=1)[1]
+    assert "waits for 1 of these names, and 0 of them follow; who follows is called db2" in standby("ANY 1 (db20, walreceiver)", code=1)[1]
+    assert "no commit ends" in complaint(node, "migrate", 69)  # no commit was tried
+    assert checked(node, code=1)["host"] == ("ok", f"localhost port {databases.ports['db2']}: it is a standby")
+
+
+def test_check_of_hosts():
+    """A host that is of no use is found before the failover to it; a second primary is told of too."""
+    databases = Databases()
+
+    def hosts(ports, code):
+        connection = databases.connection.replace("localhost,localhost", ",".join(["localhost"] * len(ports)))
+        settings = re.sub("port=[0-9,]*", f"port={','.join(map(str, ports))}", connection)
+        node = Relay(1, extra=f'''store = {{ engine = "postgresql"; password = "{databases.password}"; connection = "{settings}"; }};''',
+                     users=(), start=False)
+        done = [json.loads(line) for line in store(node, "check", "--json", code=code).splitlines()]
+        return [(d["result"], d["text"]) for d in done if d.get("id") == "host"]
+
+    one, two = databases.ports["db1"], databases.ports["db2"]
+    wrong, right = hosts([free_port(), one, two], 0)
+    assert wrong[0] == "warning" and "Connection refused" in wrong[1] and right == ("ok", f"localhost port {two}: it is a standby"), (wrong, right)
+    databases.run("promote")
+    for ports in ([one, two], [two, one]):
+        found = hosts(ports, 1)
+        assert len(found) == 1 and found[0][0] == "warning" and found[0][1].startswith(f"localhost port {one}: it takes writes too"), found

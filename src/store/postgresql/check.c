@@ -50,6 +50,14 @@ static struct str ask_text(struct check *c, const char *sql, uint64_t *numbers_o
 
 /* ---- the server ---- */
 
+/* A host that is not used now is needed after the next failover. */
+static void on_host(void *ctx, struct str host_and_why, bool standby)
+{
+	struct check *c = ctx;
+
+	say(c, standby ? STORE_FINDING_OK : STORE_FINDING_WARNING, "host", arena_str(c->arena, host_and_why));
+}
+
 static void check_server(struct check *c)
 {
 	struct str name = ask_text(c, "SELECT current_setting('server_version')", NULL, 0);
@@ -69,33 +77,27 @@ static void check_pooler(struct check *c)
 
 static void check_durability(struct check *c)
 {
-	uint64_t numbers[] = { 0, 0 }, *standbys = &numbers[0], *waiting = &numbers[1];
 	char why[300];
 	bool durable = db_check_durability(&c->db, c->database->standby, why, sizeof why);
-	struct str names =
-		ask_text(c,
-			 "SELECT current_setting('synchronous_standby_names'),(SELECT count(*) FROM pg_stat_replication),"
-			 "(SELECT count(*) FROM pg_stat_activity WHERE usename=current_user AND wait_event='SyncRep'"
-			 " AND query_start<clock_timestamp()-interval '2s')",
-			 numbers, 2);
+	struct visitor_standbys s;
+	uint64_t waiting = db_number(&c->db, ask(c, "SELECT count(*) FROM pg_stat_activity WHERE usename=current_user"
+						    " AND wait_event='SyncRep'"
+						    " AND query_start<clock_timestamp()-interval '2s'"));
 
+	visitor_standbys(&c->db, c->arena, &s);
 	if (durable)
 		say(c, STORE_FINDING_OK, "durability",
 		    arena_printf(c->arena, "fsync and full_page_writes are on, and store.durability = \"%s\"",
 				 c->database->standby ? "standby" : "local"));
 	else
 		say(c, STORE_FINDING_ERROR, "durability", arena_printf(c->arena, "the database would lose mail: %s", why));
-	if (names.n > 0 && *standbys == 0)
-		say(c, STORE_FINDING_ERROR, "standby",
-		    arena_printf(c->arena, "none is connected, so no commit ends: synchronous_standby_names = '%.*s'",
-				 STR_ARG(names)));
-	else if (names.n > 0)
-		say(c, *waiting ? STORE_FINDING_ERROR : STORE_FINDING_OK, "standby",
-		    arena_printf(c->arena, "%llu connected, synchronous_standby_names = '%.*s'%s", (unsigned long long)*standbys,
-				 STR_ARG(names),
-				 *waiting ? ", and commits have been waiting for more than 2 s: is one of these names the "
-					    "cluster_name of a standby that follows?"
-					  : ""));
+	if (s.fault.n > 0)
+		say(c, STORE_FINDING_ERROR, "standby", s.fault);
+	else if (s.names.n > 0)
+		say(c, waiting ? STORE_FINDING_ERROR : STORE_FINDING_OK, "standby",
+		    arena_printf(c->arena, "%llu connected (%.*s), synchronous_standby_names = '%.*s'%s",
+				 (unsigned long long)s.connected_n, STR_ARG(s.connected), STR_ARG(s.names),
+				 waiting ? ", and commits have been waiting for more than 2 s" : ""));
 }
 
 static void check_autovacuum(struct check *c)
@@ -248,10 +250,13 @@ static struct verdict check_all(struct check *c)
 struct verdict store_check(const struct store_database *d, struct arena *a, struct store_findings *out)
 {
 	struct check c = { .database = d, .arena = a, .out = out };
-	struct verdict v = visitor_open(&c.db, d, true, a);
+	struct db_target target = { .pooler_allowed = true, .on_host = on_host, .ctx = &c };
+	struct verdict v = visitor_open_as(&c.db, d, target, a);
 
 	if (v.class == OK)
 		v = check_all(&c);
+	else
+		out->n = 0; /* it says why each host is not the one */
 	db_close(&c.db);
 	return v;
 }

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define STANDBY "it is a standby"
+#define OLDER   "it takes writes too, and another is on the same timeline or a newer one"
+
 enum { HOST_MS = 2000, WORDS_MAX = 96, SERVER_VERSION_MIN = 150000 };
 
 /* What the connection's words say of hosts: lists with commas, as libpq reads them. */
@@ -20,6 +23,7 @@ struct hosts {
 /* A server that answers. */
 struct server {
 	PGconn *conn; /* NULL: none */
+	size_t host;
 	uint32_t timeline;
 	bool pooled;         /* something answers for it */
 	uint64_t generation; /* 0: it has no tables */
@@ -193,7 +197,7 @@ static const char *ask_timeline(struct server *s, uint64_t end_ms)
 	if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1)
 		why = PQerrorMessage(s->conn);
 	else if (PQgetisnull(r, 0, 0))
-		why = "it is a standby";
+		why = STANDBY;
 	s->timeline = why ? 0 : (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 16);
 	s->pooled = !why && strtol(PQgetvalue(r, 0, 1), NULL, 10) != PQbackendPID(s->conn);
 	PQclear(r);
@@ -228,16 +232,20 @@ static bool is_better(const struct server *s, const struct server *best)
 
 /* Why this host is not the one, without libpq's hints, which are further lines: added to the words of the error, which may cut
  * it. */
-static void add_reason(struct buf *why, const struct hosts *hosts, size_t i, const char *text)
+static void add_reason(const struct db_target *target, struct buf *why, const struct hosts *hosts, size_t i, const char *text)
 {
 	struct str host = list_at(hosts->host.n > 0 ? hosts->host : hosts->hostaddr, i), port = list_at(hosts->port, i);
 	struct str all = str_trim(str_of(text)), reason = str_head(all, str_search(all, S("\n\t")));
+	size_t before = why->n;
 
 	(void)buf_add(why, why->n > 0 ? S("; ") : S(""));
 	if (!str_starts(reason, S("connection to server "))) /* libpq says to which one */
 		(void)buf_printf(why, "%.*s%s%.*s: ", STR_ARG(host.n > 0 ? host : S("local")), port.n > 0 ? " port " : "",
 				 STR_ARG(port));
 	(void)buf_add(why, reason);
+	if (target->on_host)
+		target->on_host(target->ctx, str_from(buf_view(why), before > 0 ? before + strlen("; ") : 0),
+				strcmp(text, STANDBY) == 0);
 }
 
 /* Ask host `i`, and keep it when it is better than the best so far. */
@@ -245,7 +253,7 @@ static void ask_host(struct db *db, const struct db_target *target, const PQconn
 		     size_t i, struct server *best, struct buf *why)
 {
 	uint64_t end = clock_mono_ms() + HOST_MS;
-	struct server s = { .conn = start(db, target, options, hosts, i) };
+	struct server s = { .conn = start(db, target, options, hosts, i), .host = i };
 	const char *reason = s.conn ? await_connected(s.conn, end) : "out of memory";
 	char old[80];
 
@@ -261,12 +269,14 @@ static void ask_host(struct db *db, const struct db_target *target, const PQconn
 		reason = old;
 	}
 	if (!reason && !is_better(&s, best))
-		reason = "another is on the same timeline or a newer one";
+		reason = OLDER;
 	if (reason) {
-		add_reason(why, hosts, i, reason);
+		add_reason(target, why, hosts, i, reason);
 		PQfinish(s.conn);
 		return;
 	}
+	if (best->conn)
+		add_reason(target, why, hosts, best->host, OLDER);
 	PQfinish(best->conn);
 	*best = s;
 }

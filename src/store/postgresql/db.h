@@ -104,6 +104,9 @@ enum db_error db_error(const struct db *db);
 /* Set the error, unless there is one: for what only the caller can see, such as a fence without a row. */
 void db_fail(struct db *db, enum db_error kind, const char *why);
 
+/* A host that is not the one, and why. */
+typedef void (*db_host_fn)(void *ctx, struct str host_and_why, bool standby);
+
 struct db_target {
 	const char
 		*connection; /* words key=value or a URI, as libpq reads them; several hosts, each with its port, are all asked */
@@ -113,6 +116,7 @@ struct db_target {
 	const char *history_seen;     /* unless it has another history than this; NULL: whatever it has */
 	bool pooler_allowed;          /* else it is refused */
 	db_notice_fn on_notice;       /* NULL: notices are dropped */
+	db_host_fn on_host;           /* NULL: nobody asks */
 	void *ctx;
 };
 

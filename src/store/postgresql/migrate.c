@@ -17,7 +17,7 @@ static_assert(sizeof steps / sizeof steps[0] == NODE_SCHEMA, "each version has a
 struct verdict store_migrate(const struct store_database *d, struct arena *a, struct store_migration *out)
 {
 	struct db db = { 0 };
-	struct verdict v = visitor_open(&db, d, false, a);
+	struct verdict v = visitor_open(&db, d, a);
 
 	if (v.class == OK)
 		v = visitor_can_commit(&db, a);

@@ -12,19 +12,20 @@ struct verdict visitor_verdict(const struct db *db, struct arena *a)
 				       : perm(554, S("5.3.5"), arena_printf(a, "the database: %s", db->error));
 }
 
-struct verdict visitor_open(struct db *db, const struct store_database *d, bool pooler_allowed, struct arena *a)
+struct verdict visitor_open_as(struct db *db, const struct store_database *d, struct db_target target, struct arena *a)
 {
-	struct db_target target = { .connection = arena_cstr(a, d->connection),
-				    .password = d->password,
-				    .application_name = "posthouse store",
-				    .pooler_allowed = pooler_allowed };
-
+	target.connection = arena_cstr(a, d->connection);
+	target.password = d->password;
+	target.application_name = "posthouse store";
 	if (db_open(db, &target) && !db->pooled)
 		(void)schema_session(db); /* the error stays in db */
 	return visitor_verdict(db, a);
 }
 
-/* ---- the nodes ---- */
+struct verdict visitor_open(struct db *db, const struct store_database *d, struct arena *a)
+{
+	return visitor_open_as(db, d, (struct db_target){ .connection = NULL }, a);
+}
 
 static struct db_rows *ask(struct db *db, const char *sql)
 {
@@ -33,22 +34,56 @@ static struct db_rows *ask(struct db *db, const char *sql)
 	return db_query_words(db, sql, &none, 1);
 }
 
+/* ---- standbys ---- */
+
+/* "name", "name, name", "2 (name, ...)", "FIRST 2 (...)" or "ANY 2 (...)"; a name is in double quotes, or can be "*". What else
+ * the server knows of a standby, an ordinary role does not see. */
+static const char standbys_sql[] =
+	"WITH s AS (SELECT current_setting('synchronous_standby_names') AS setting,"
+	"lower(current_setting('synchronous_standby_names')) AS names)"
+	"SELECT setting,(SELECT coalesce(string_agg(DISTINCT application_name,', '),'') FROM pg_stat_replication),"
+	"(SELECT count(*) FROM pg_stat_replication),"
+	"(SELECT count(*) FROM pg_stat_replication WHERE strpos(names,'*')>0"
+	" OR lower(application_name)=ANY(regexp_split_to_array(names,'[ ,()\"]+'))),"
+	"coalesce((regexp_match(names,'^ *(?:(?:first|any) +)?([0-9]+) *[(]'))[1],'1')::int8 FROM s";
+
+void visitor_standbys(struct db *db, struct arena *a, struct visitor_standbys *out)
+{
+	struct db_rows *q = ask(db, standbys_sql);
+	uint64_t named = 0, needed = 0;
+
+	*out = (struct visitor_standbys){ .fault = S("") };
+	if (!db_row(db, q))
+		return;
+	out->names = db_keep(a, q, 0);
+	out->connected = db_keep(a, q, 1);
+	out->connected_n = db_u64(q, 2);
+	named = db_u64(q, 3);
+	needed = db_u64(q, 4);
+	db_end(q);
+	if (out->names.n == 0 || named >= needed)
+		return;
+	out->fault = arena_printf(a, "no standby is connected, so no commit ends: synchronous_standby_names = '%.*s'",
+				  STR_ARG(out->names));
+	if (out->connected_n > 0)
+		out->fault = arena_printf(a,
+					  "no commit ends: synchronous_standby_names = '%.*s' waits for %llu of these names, and "
+					  "%llu of them follow; who follows is called %.*s, which is the cluster_name there",
+					  STR_ARG(out->names), (unsigned long long)needed, (unsigned long long)named,
+					  STR_ARG(out->connected));
+}
+
 struct verdict visitor_can_commit(struct db *db, struct arena *a)
 {
-	struct db_rows *q = ask(db, "SELECT current_setting('synchronous_standby_names')"
-				    " WHERE current_setting('synchronous_standby_names')<>''"
-				    " AND NOT EXISTS (SELECT 1 FROM pg_stat_replication)");
-	struct verdict v = ok();
+	struct visitor_standbys s;
 
-	if (db_row(db, q))
-		v = temp(451, S("4.3.0"),
-			 arena_printf(
-				 a,
-				 "the database: no standby is connected, so no commit ends: synchronous_standby_names = '%.*s'",
-				 STR_ARG(db_str(q, 0))));
-	db_end(q);
-	return v.class == OK ? visitor_verdict(db, a) : v;
+	visitor_standbys(db, a, &s);
+	if (s.fault.n > 0)
+		return temp(451, S("4.3.0"), arena_printf(a, "the database: %.*s", STR_ARG(s.fault)));
+	return visitor_verdict(db, a);
 }
+
+/* ---- the nodes ---- */
 
 /* The beats of nodes that are up or draining, as one text; "": there are none. */
 static struct str read_beats(struct db *db, struct arena *a)
@@ -90,6 +125,7 @@ struct verdict visitor_stopped(struct db *db, const struct store_database *d, bo
 bool visitor_end_epochs(struct db *db)
 {
 	(void)ask(db, "UPDATE meta SET value=value WHERE key='schema_version'");
-	(void)ask(db, "UPDATE node SET epoch=epoch+1,state='dead' WHERE state<>'removed'"); /* the error stays in db */
+	(void)ask(db, "UPDATE node SET epoch=epoch+1,state='dead',since=(extract(epoch FROM clock_timestamp())*1000)::int8"
+		      " WHERE state<>'removed'"); /* the error stays in db */
 	return db_error(db) == DB_WELL;
 }

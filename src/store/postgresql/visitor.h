@@ -7,9 +7,20 @@
 #include "posthouse/store.h"
 
 /* Connect as a node does. TEMP: the database is away; PERM: only the administrator can help. `db` is to be closed also then. */
-struct verdict visitor_open(struct db *db, const struct store_database *d, bool pooler_allowed, struct arena *a);
+struct verdict visitor_open(struct db *db, const struct store_database *d, struct arena *a);
+/* The same; `target` says what else is wanted. */
+struct verdict visitor_open_as(struct db *db, const struct store_database *d, struct db_target target, struct arena *a);
 
-/* For who is going to write: would a commit end? TEMP: it waits for a standby, and none is connected. */
+/* What commits wait for, as far as an ordinary role can see it; in `a`. */
+struct visitor_standbys {
+	struct str names;     /* synchronous_standby_names; "": no commit waits */
+	struct str connected; /* their own names */
+	uint64_t connected_n;
+	struct str fault; /* why no commit ends: not enough of them are connected; "": nothing is known that is in the way */
+};
+void visitor_standbys(struct db *db, struct arena *a, struct visitor_standbys *out);
+
+/* For who is going to write: would a commit end? TEMP: it waits for a standby that is not connected. */
 struct verdict visitor_can_commit(struct db *db, struct arena *a);
 
 /* Has every node stopped? `drained`: one that is drained can run. A node that was killed is waited for: until its beat has not

@@ -240,7 +240,7 @@ static const struct side_ops ops = {
 
 static struct verdict open_parts(struct base *b, const struct store_database *d, struct arena *a)
 {
-	struct verdict v = visitor_open(&b->db, d, false, a);
+	struct verdict v = visitor_open(&b->db, d, a);
 	char why[300] = "";
 
 	if (v.class != OK)
