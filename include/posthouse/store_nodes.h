@@ -5,7 +5,7 @@
 
 #include "posthouse/store.h"
 
-/* AWAY: the database cannot be reached, or this node is not known to be a member. */
+/* AWAY: the database cannot be reached or would lose mail, or this node is not known to be a member. */
 enum store_node_state {
 	STORE_NODE_NONE,
 	STORE_NODE_UP,
@@ -17,6 +17,8 @@ enum store_node_state {
 };
 const char *store_node_state_name(enum store_node_state state); /* in lower case */
 
+enum { STORE_NODE_FAULT = 300 }; /* the size of a text, with its end */
+
 /* This process as a node. Deliveries of mail that was leased in this epoch must not end a text after horizon_ms (CLOCK_BOOTTIME;
  * 0: not at all); ids are made above id_floor_ms. Synchronous, and never older than the question. */
 struct store_node {
@@ -24,10 +26,11 @@ struct store_node {
 	uint64_t membership; /* number and epoch in one: no two of any nodes are the same; see due_message */
 	enum store_node_state state;
 	uint64_t horizon_ms, id_floor_ms;
-	uint64_t timeline;   /* of the database: it grows with each promotion of a standby */
-	uint64_t dead_rows;  /* of its busy tables, which are to be vacuumed, as of the last 15 seconds */
-	bool accounts_known; /* else the database was not asked so far */
-	uint64_t accounts;   /* the version of the accounts, see store_accounts() */
+	uint64_t timeline;            /* of the database: it grows with each promotion of a standby */
+	uint64_t dead_rows;           /* of its busy tables, which are to be vacuumed, as of the last 15 seconds */
+	char fault[STORE_NODE_FAULT]; /* AWAY: why, of a database that answers, and what comes next; "": it does not answer */
+	bool accounts_known;          /* else the database was not asked so far */
+	uint64_t accounts;            /* the version of the accounts, see store_accounts() */
 };
 void store_node(struct store *st, struct store_node *node_out);
 
@@ -36,7 +39,7 @@ struct store_node_row {
 	uint64_t number, epoch, schema;
 	enum store_node_state state;
 	struct str host, config_hash;
-	uint64_t since;         /* when the epoch began */
+	uint64_t since;         /* when it came into this state */
 	uint64_t silent_ms;     /* so long its beat has not moved, as far as this node has seen */
 	uint64_t taken, shards; /* recipients that it delivers; of 64 parts of the lanes */
 	bool self;
@@ -48,7 +51,7 @@ void store_nodes(struct store *st, store_nodes_fn done, void *ctx);
 void store_node_config(struct store *st, uint64_t hash, store_done_fn done, void *ctx);
 
 /* Order a node (0: this one) to end what it does and take nothing more, to work again, or to be forgotten; the last only when it
- * is drained or dead. PERM 550: why not. */
+ * is drained or dead. OK with a text: it was so before, as when the order is repeated. PERM 550: why not. */
 enum store_node_order { STORE_NODE_DRAIN, STORE_NODE_RESUME, STORE_NODE_REMOVE };
 void store_node_order(struct store *st, enum store_node_order order, uint64_t number, store_done_fn done, void *ctx);
 

@@ -59,6 +59,8 @@ static int order(struct session *s, const struct verb *verb, uint64_t number, bo
 
 	if (json)
 		json_print_document("ordered", json_pack("{s:s, s:I}", "order", verb->name, "node", (json_int_t)m->number));
+	else if (m->verdict.text.n > 0)
+		printf("%.*s\n", STR_ARG(utf8_shown(&s->arena, m->verdict.text)));
 	else
 		printf("node %llu %s\n", (unsigned long long)m->number, verb->done);
 	return EX_OK;

@@ -134,8 +134,9 @@ static void print_node(struct arena *a, const struct role_told *r, uint64_t now)
 			printf("; %s: %.*s", states[i], STR_ARG(utf8_shown(a, others->text)));
 	}
 	if (away && away->value > 0)
-		printf("; database away for %.*s\nwhat is said of messages, limits and other nodes is as of %.*s",
-		       STR_ARG(since_text(a, now, away->value)), STR_ARG(time_text(a, away->value)));
+		printf("; %s for %.*s\nwhat is said of messages, limits and other nodes is as of %.*s",
+		       away->text.n > 0 ? "without the database" : "database away", STR_ARG(since_text(a, now, away->value)),
+		       STR_ARG(time_text(a, away->value)));
 	printf("\n");
 	if (differ && differ->value > 0)
 		printf("another configuration than here: node %.*s\n", STR_ARG(utf8_shown(a, differ->text)));

@@ -50,7 +50,7 @@ static void on_ordered(void *ctx, struct verdict v)
 {
 	struct admin_call *c = ctx;
 
-	if (v.class == OK)
+	if (v.class == OK && v.text.n == 0)
 		log_info(NULL, "node.ordered", kv("order", orders[c->order]), kv("node", c->id));
 	ipc_send_node_ordered(c->channel, &(struct msg_node_ordered){ .call = c->call, .verdict = v, .number = c->id }, -1);
 	admin_end(c);

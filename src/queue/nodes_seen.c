@@ -108,7 +108,7 @@ struct verdict nodes_can_ask(struct queue *q, struct arena *a)
 		return ok();
 	if (n->away_at == 0)
 		n->away_at = clock_mono_ms();
-	return format_away(a, now.number, nodes_away_since(n));
+	return format_away(a, now.number, nodes_away_since(n), arena_str(a, str_of(now.fault)));
 }
 
 /* "3 (mx3), 4 (mx4)" */
@@ -197,5 +197,5 @@ void nodes_stats(struct queue *q)
 	role_stat(q->role, METRIC_QUEUE_DATABASE_DEAD_ROWS, n->now.dead_rows);
 	store_stats(q->store, &stats);
 	role_stat(q->role, METRIC_QUEUE_CHARGES_REFUSED, stats.over);
-	role_stat(q->role, METRIC_QUEUE_DATABASE_AWAY, nodes_away_since(n));
+	role_stat_of(q->role, METRIC_QUEUE_DATABASE_AWAY, S(""), nodes_away_since(n), str_of(n->now.fault));
 }

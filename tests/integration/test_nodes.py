@@ -132,8 +132,12 @@ connection = "{databases.connection}"; }};'''
     refused = len(load.refused)
     wait_for(lambda: len(load.refused) > refused, "refusals")
     databases.run("promote")
+    lose = "the database would lose mail: synchronous_standby_names is empty"
     for relay in bed.relays:
         relay.wait_log("event=node.not_durable")
+        wait_for(lambda: f"FAULT: the queue takes no mail: {lose}" in relay.command("status", check=False).stdout, "the reason in status", every=0.5)
+        done = relay.command("queue", "list", check=False)
+        assert done.returncode == 75 and lose in done.stderr, done
     for _ in range(2):  # in the first round there can still be answers on their way
         accepted, refused = len(load.accepted), len(load.refused)
         wait_for(lambda: {relay.port for relay, code, _ in load.refused[refused:] if code == 451} == {relay.port for relay in bed.relays},

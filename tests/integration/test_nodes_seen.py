@@ -78,13 +78,26 @@ def test_other_configuration():
 
 
 def test_removed_while_it_runs():
-    """It says what has happened to it, and that a restart makes it a new node."""
-    bed = Bed(2)
+    """It says what has happened to it, and that a restart makes it a new node. The orders can be repeated: nobody knows of a lost answer."""
+    database, web = Database(), free_port()
+    stores = [database.settings(more='node_timeout = "10s";') + more for more in ("", f'metrics = "127.0.0.1:{web}";')]
+    bed = Bed(2, database, stores)
     one, two = bed.relays
-    two.command("node", "drain")
+    assert two.command("node", "drain").stdout.startswith("node 2 takes no mail any more")
     bed.wait_state(2, "drained")
-    one.command("node", "remove", "2")
-    two.wait_log('event=node.excluded reason="this node was removed: restart it to make it a new one"')
+    assert two.command("node", "drain").stdout == "node 2 is drained already\n"
+    assert one.command("node", "remove", "2").stdout == "node 2 is removed\n"
+    assert one.command("node", "remove", "2").stdout == "node 2 is removed already\n"
+    removed = "this node was removed: restart it to make it a new one"
+    two.wait_log(f'event=node.excluded reason="{removed}"')
+    wait_for(lambda: page(web, "readyz") == (503, f"the queue takes no mail: {removed}\n"), lambda: f"the reason: {page(web, 'readyz')}", every=0.3)
+    status = two.command("status", check=False)
+    assert status.returncode == 69 and f"FAULT: the queue takes no mail: {removed}\n" in status.stdout, status.stdout
+    assert "node 2 of 2, away; without the database for " in status.stdout and "cannot be reached" not in status.stdout, status.stdout
+    for command in (["queue", "list"], ["node", "list"], ["node", "resume"], ["limits", "reset", "alice"]):
+        done = two.command(*command, check=False)
+        assert done.returncode == 75 and re.fullmatch(f"posthouse: node 2 has not worked with the database since 20.* UTC: {removed}\n", done.stderr), done
+    assert 'event=store.away reason="this node is no member any more' in two.log_text()
     two.stop()
     two.start()
     assert bed.nodes() == {1: ("up", 1), 2: ("up", 3)}

@@ -30,7 +30,8 @@ struct accounting {
 	const struct accounting_observer *observer;
 	bool closing;
 	uint64_t node;          /* the number of this node, where several share the store; else 0 */
-	uint64_t away_since;    /* ms since 1970: their database cannot be reached; 0: it can */
+	uint64_t away_since;    /* ms since 1970: this node is without their database; 0: it is not */
+	struct str away_fault;  /* then: as in struct store_node */
 	uv_timer_t write_retry; /* writing to the store has failed */
 	struct buckets buckets;
 	struct bans bans;

@@ -175,7 +175,7 @@ static uint64_t show_some(struct page *p, uint64_t cursor)
 static struct verdict may_ask(const struct accounting *acc, struct arena *a)
 {
 	if (acc->away_since != 0 && !accounting_is_ready(acc))
-		return format_away(a, acc->node, acc->away_since);
+		return format_away(a, acc->node, acc->away_since, acc->away_fault);
 	if (!accounting_may_store(acc) || !accounting_is_ready(acc))
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	return ok();
@@ -305,7 +305,8 @@ static void reset(struct accounting *acc, struct channel *ch, const struct msg_l
 {
 	uint64_t now = clock_now_ms();
 	struct arena arena = { 0 };
-	struct verdict v = acc->away_since != 0 ? format_away(&arena, acc->node, acc->away_since) : may_ask(acc, &arena);
+	struct verdict v =
+		acc->away_since != 0 ? format_away(&arena, acc->node, acc->away_since, acc->away_fault) : may_ask(acc, &arena);
 	struct reset *r;
 	struct whose w;
 

@@ -150,10 +150,14 @@ struct str format_time(struct arena *a, uint64_t ms)
 	return arena_str(a, str_make(text, strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &tm)));
 }
 
-struct verdict format_away(struct arena *a, uint64_t node, uint64_t since)
+struct verdict format_away(struct arena *a, uint64_t node, uint64_t since, struct str fault)
 {
 	struct str number = node ? arena_printf(a, ", number %llu", (unsigned long long)node) : S("");
 
+	if (fault.n > 0)
+		return temp(451, S("4.3.0"),
+			    arena_printf(a, "node %llu has not worked with the database since %.*s: %.*s",
+					 (unsigned long long)node, STR_ARG(format_time(a, since)), STR_ARG(fault)));
 	return temp(451, S("4.3.0"),
 		    arena_printf(a, "the database cannot be reached by this node%.*s, since %.*s (store.away in the log)",
 				 STR_ARG(number), STR_ARG(format_time(a, since))));

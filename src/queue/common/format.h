@@ -38,7 +38,8 @@ struct str format_line(struct arena *a, struct str s);
 /* "2026-11-21 19:37 UTC". */
 struct str format_time(struct arena *a, uint64_t ms);
 
-/* Why an administrator gets no answer: this node (0: none so far) has been without the database since then. */
-struct verdict format_away(struct arena *a, uint64_t node, uint64_t since);
+/* Why an administrator gets no answer: this node (0: none so far) has been without the database since then; the fault of
+ * struct store_node. */
+struct verdict format_away(struct arena *a, uint64_t node, uint64_t since, struct str fault);
 
 #endif

@@ -170,7 +170,8 @@ struct verdict intake_takes_mail(struct intake *in)
 	struct store_stats stats = { 0 };
 
 	if (in->node_state == NODE_AWAY)
-		return temp(451, S("4.3.0"), S("the database cannot be reached (store.away in the log)"));
+		return temp(451, S("4.3.0"),
+			    in->node_fault.n > 0 ? in->node_fault : S("the database cannot be reached (store.away in the log)"));
 	if (v.class != OK)
 		return v;
 	if (in->node_state == NODE_DRAINING)

@@ -26,6 +26,7 @@ struct intake {
 	bool without_room;   /* the store finds no room to open */
 	bool stopping;       /* nothing is accepted any more */
 	enum node_state node_state;
+	struct str node_fault;    /* as in struct store_node */
 	struct list peers;        /* struct intake_peer: channels with transactions */
 	struct list submitted;    /* struct transaction: submitted, and not answered yet */
 	size_t accepting;         /* operations in the store, and messages that wait until limits are known */

@@ -71,6 +71,8 @@ static void check_durability(struct node *n)
 	if (!durable && node_is_durable(n))
 		node_note(n, LOG_ERROR, "node.not_durable", "the database would lose mail: %s", why);
 	uv_mutex_lock(&n->lock);
+	if (durable != n->durable)
+		(void)snprintf(n->excluded, sizeof n->excluded, "%s%s", durable ? "" : "the database would lose mail: ", why);
 	n->durable = durable;
 	uv_mutex_unlock(&n->lock);
 }

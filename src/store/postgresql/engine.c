@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS 1000 /* at what other nodes count, and at takes whose answer was lost */
+#define FENCED  "2201E" /* Q_fence */
+#define LOOK_MS 1000    /* at what other nodes count, and at takes whose answer was lost */
 
 /* ---- opening ---- */
 
@@ -199,7 +200,6 @@ static bool reopen(struct engine *e)
 	struct postgresql *p = postgresql_of(e);
 	struct arena a = { 0 };
 	struct verdict v;
-	bool refused;
 
 	db_close(&e->db);
 	cursors_clear(&p->cursors);
@@ -208,16 +208,16 @@ static bool reopen(struct engine *e)
 	v = connect_server(p, &a);
 	if (v.class == OK && node_is_lost(&p->node))
 		v = join(p, &a);
-	refused = v.class == PERM || (v.class == TEMP && db_error(&e->db) == DB_WELL);
-	if (refused && !p->refused_told) /* it was removed, or tables were migrated; a durability is told by the node */
-		node_note(&p->node, LOG_ERROR, "node.excluded", "%.*s", STR_ARG(v.text));
-	p->refused_told = refused;
+	if (v.class == PERM || (v.class == TEMP && db_error(&e->db) == DB_WELL)) /* as when it was removed, or tables migrated */
+		node_exclude(&p->node, v.text);
 	if (v.class == OK && db_error(&e->db) == DB_WELL)
 		read_counters(e);
 	if (db_error(&e->db) == DB_WELL && v.class != OK)
 		db_fail(&e->db, DB_AWAY, "this node is not a member");
 	if (db_error(&e->db) == DB_WELL && !(begin(e) && db_commit(&e->db))) /* it only reads, or is no member again */
 		rollback(e);
+	if (db_error(&e->db) == DB_WELL)
+		node_exclude(&p->node, S(""));
 	arena_fini(&a);
 	return db_error(&e->db) == DB_WELL;
 }
@@ -306,7 +306,7 @@ static enum engine_error error(const struct engine *e)
 		const char *sqlstate;
 		enum engine_error error;
 	} states[] = {
-		{ "2201E", ENGINE_AWAY },                                 /* Q_fence: this node is no member */
+		{ FENCED, ENGINE_AWAY },                                  /* this node is no member */
 		{ "22012", ENGINE_PASSING },                              /* Q_lane_lock: the lane was dropped just now */
 		{ "40001", ENGINE_PASSING }, { "40P01", ENGINE_PASSING }, /* the other one of a deadlock has gone on */
 		{ "57014", ENGINE_PASSING },                              /* somebody has cancelled it */
@@ -329,6 +329,8 @@ static enum engine_error error(const struct engine *e)
 
 static const char *error_text(const struct engine *e)
 {
+	if (db_error(&e->db) != DB_WELL && strcmp(e->db.sqlstate, FENCED) == 0)
+		return NO_MEMBER;
 	return e->db.error;
 }
 

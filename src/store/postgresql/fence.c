@@ -10,7 +10,7 @@ void fence(struct engine *e)
 		return;
 	p->fenced = true;
 	if (node_is_lost(&p->node))
-		db_fail(&e->db, DB_AWAY, "another node has declared this node dead");
+		db_fail(&e->db, DB_AWAY, NO_MEMBER);
 	if (!node_is_durable(&p->node))
 		db_fail(&e->db, DB_AWAY, "the database would lose mail: see its settings of fsync and of standby servers");
 	db_run(&e->db, Q_fence, INT(node_number(&p->node)), INT(node_epoch(&p->node)));

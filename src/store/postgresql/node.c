@@ -99,6 +99,33 @@ GETTER(int64_t, node_clock_ahead, m->clock_ahead)
 GETTER(uint32_t, node_timeline, m->timeline)
 GETTER(uint64_t, node_dead_rows, m->dead_rows)
 
+void node_fault(const struct node *n, char text_out[static STORE_NODE_FAULT])
+{
+	struct node *m = locked(n);
+	const char *why = "";
+
+	if (m->excluded[0] && (m->lost || m->connected))
+		why = m->excluded;
+	else if (m->lost)
+		why = "another node has declared this one dead, because it was silent, or it was removed: it tries to join again";
+	(void)snprintf(text_out, STORE_NODE_FAULT, "%s", why);
+	uv_mutex_unlock(&m->lock);
+}
+
+void node_exclude(struct node *n, struct str why)
+{
+	char text[STORE_NODE_FAULT];
+	bool is_new;
+
+	(void)snprintf(text, sizeof text, "%.*s", STR_ARG(why));
+	uv_mutex_lock(&n->lock);
+	is_new = strcmp(text, n->excluded) != 0;
+	(void)snprintf(n->excluded, sizeof n->excluded, "%s", text);
+	uv_mutex_unlock(&n->lock);
+	if (is_new && text[0])
+		node_note(n, LOG_ERROR, "node.excluded", "%s", text);
+}
+
 struct str node_name(const struct node *n, struct arena *a)
 {
 	struct node *m = locked(n);
@@ -134,12 +161,24 @@ size_t node_others(const struct node *n, struct node_row others_out[static NODE_
 static const struct {
 	enum statement statement;
 	const char *what, *when;
+	const char *done[2]; /* the states to which it leads */
 } orders[] = {
-	[NODE_DRAIN] = { Q_node_drain, "drained", "up" },
-	[NODE_RESUME] = { Q_node_resume, "resumed", "draining or drained" },
-	[NODE_REMOVE] = { Q_node_remove, "removed",
-			  "drained or dead: drain it first, or stop it and wait until the others have seen that" },
+	[NODE_DRAIN] = { Q_node_drain, "drained", "up", { "draining", "drained" } },
+	[NODE_RESUME] = { Q_node_resume, "resumed", "draining or drained", { "up" } },
+	[NODE_REMOVE] = { Q_node_remove,
+			  "removed",
+			  "drained or dead: drain it first, or stop it and wait until the others have seen that",
+			  { "removed" } },
 };
+
+/* Does the node have a state already that the order leads to? The answer to the same order before can have been lost. */
+static bool is_done(enum node_order order, struct str state)
+{
+	for (size_t i = 0; i < 2 && orders[order].done[i]; i++)
+		if (str_eq(state, str_of(orders[order].done[i])))
+			return true;
+	return false;
+}
 
 struct verdict node_order(struct node *n, struct db *db, struct arena *a, enum node_order order, unsigned number)
 {
@@ -158,6 +197,8 @@ struct verdict node_order(struct node *n, struct db *db, struct arena *a, enum n
 		return store_away;
 	if (state.n == 0)
 		return perm(550, S("5.3.5"), arena_printf(a, "there is no node %u", number));
+	if (is_done(order, state))
+		return ok_text(250, S("2.0.0"), arena_printf(a, "node %u is %.*s already", number, STR_ARG(state)));
 	return perm(550, S("5.3.5"),
 		    arena_printf(a, "node %u is %.*s; it can only be %s when it is %s", number, STR_ARG(state),
 				 orders[order].what, orders[order].when));

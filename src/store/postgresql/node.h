@@ -18,7 +18,8 @@
 enum { NODE_MAX = ID_CLUSTER_NODES_MAX, NODE_SHARDS = 64, NODE_SCHEMA = 3 };
 static_assert(NODE_MAX == 15, "NODE_IS_ONE of statements_node.def, four bits of ids and of a membership, bits of a uint32_t");
 
-/* STORE_NODE_AWAY: this node's thread has no connection. The names of the others are those of node.state. */
+/* STORE_NODE_AWAY: this node's thread has no connection, or its epoch is over. The names of the others are those of
+ * node.state. */
 const char *node_state_name(enum store_node_state state);
 
 enum node_order { NODE_DRAIN, NODE_RESUME, NODE_REMOVE };
@@ -43,7 +44,7 @@ struct node_row {
 	unsigned number;
 	enum store_node_state state;
 	uint64_t epoch, beat, schema;
-	uint64_t since;      /* the epoch's begin, in database time */
+	uint64_t since;      /* when it came into this state, in database time */
 	uint64_t seen_at;    /* boot time: epoch and beat are the same since then at least */
 	int64_t clock_ahead; /* its clock to the database's, ms, of its last beat; more when the clock was set back */
 	char host[65];       /* HOST_NAME_MAX */
@@ -71,6 +72,7 @@ struct node {
 	bool lost;                   /* the epoch is over: claim again */
 	bool connected;              /* the thread's connection */
 	bool durable;
+	char excluded[STORE_NODE_FAULT]; /* why the writer cannot go on with a database that answers; "": it can */
 	bool stop;
 	uint32_t timeline;   /* the newest that was seen */
 	char history[17];    /* of the database, whose timeline it is */
@@ -122,7 +124,8 @@ struct verdict node_claim(struct node *n, struct db *db, struct arena *a);
 bool node_start(struct node *n);
 void node_stop(struct node *n);
 
-/* What an administrator orders of any node (0: this one), within a transaction; PERM says why not. */
+/* What an administrator orders of any node (0: this one), within a transaction; OK with a text: it was so before; PERM says why
+ * not. */
 struct verdict node_order(struct node *n, struct db *db, struct arena *a, enum node_order order, unsigned number);
 
 /* ---- which server it uses (seen.c) ---- */
@@ -143,6 +146,11 @@ struct str node_name(const struct node *n, struct arena *a); /* of connections: 
 enum store_node_state node_state(const struct node *n);
 bool node_is_lost(const struct node *n);
 bool node_is_durable(const struct node *n);
+/* Why it does not work with a database that answers, and what comes next: it is no member, or the database would lose mail; "":
+ * it works, or the database does not answer. */
+void node_fault(const struct node *n, char text_out[static STORE_NODE_FAULT]);
+/* The writer says so, and logs it when it is new; "": it goes on. */
+void node_exclude(struct node *n, struct str why);
 /* Can deliveries begin? Not while it drains, nor when nobody would know in time that it lives. */
 bool node_may_take(const struct node *n);
 uint64_t node_horizon(const struct node *n);

@@ -12,11 +12,12 @@ void this_node(const struct engine *e, struct store_node *node_out)
 	*node_out = (struct store_node){ .number = node_number(n),
 					 .epoch = node_epoch(n),
 					 .membership = node_membership(n),
-					 .state = node_state(n),
+					 .state = node_number(n) != 0 && !node_is_durable(n) ? STORE_NODE_AWAY : node_state(n),
 					 .horizon_ms = node_horizon(n),
 					 .id_floor_ms = node_id_floor(n),
 					 .timeline = node_timeline(n),
 					 .dead_rows = node_dead_rows(n) };
+	node_fault(n, node_out->fault);
 	node_out->accounts_known = node_accounts(n, &node_out->accounts);
 }
 

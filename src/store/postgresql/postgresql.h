@@ -114,7 +114,6 @@ struct postgresql {
 	struct schema_days days;
 	struct janitor janitor;
 	uint64_t shards, shards_set; /* bits: for the open transaction; as the connection knows them */
-	bool refused_told;           /* that this node cannot join again */
 	bool fenced;                 /* the open transaction has made sure that the node is still a member */
 	uint64_t look_at;            /* monotonic: when the sums of the other nodes and the taken rows are looked at next */
 	char why[300];               /* of a durability that is not enough */
@@ -131,6 +130,8 @@ bool results_store(struct engine *e);
 
 /* nodes.c */
 void this_node(const struct engine *e, struct store_node *node_out);
+
+#define NO_MEMBER "this node is no member any more: another has declared it dead, or it was removed"
 
 /* The first statement of a transaction that writes: holds the node's row, so that no other node can declare it dead meanwhile. */
 void fence(struct engine *e);

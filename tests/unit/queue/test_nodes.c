@@ -344,6 +344,27 @@ static void test_away(void **state)
 	assert_int_equal(store_runs(REQUEST_NODES), before);
 }
 
+/* A database that answers and does not let the node work is not said to be away. */
+static void test_excluded(void **state)
+{
+	struct harness *h = *state;
+	struct store_node node = up();
+
+	node.state = STORE_NODE_AWAY;
+	(void)snprintf(node.fault, sizeof node.fault, "it was removed");
+	fake_mono = clock_mono_ms();
+	store_be_node(&node);
+	look(h, 2);
+	list(h);
+	assert_int_equal(h->answer.code, 451);
+	assert_true(str_search(h->answer.text, S("node 2 has not worked with the database")) < h->answer.text.n);
+	assert_true(str_ends(h->answer.text, S(": it was removed")));
+	fake_mono += 2000;
+	UNTIL(h, h->node_is.state == NODE_AWAY);
+	assert_true(stats_say(h, "takes_mail=0 it was removed"));
+	assert_false(stats_say(h, "cannot be reached"));
+}
+
 /* A server that says nothing is away when no beat ends, long before its connection is given up. */
 static void test_silent(void **state)
 {
@@ -398,6 +419,7 @@ int main(void)
 		NODE_TEST(test_configuration),
 		NODE_TEST(test_order),
 		NODE_TEST(test_away),
+		NODE_TEST(test_excluded),
 		NODE_TEST(test_silent),
 		cmocka_unit_test_setup_teardown(test_none, harness_setup, harness_teardown),
 	};

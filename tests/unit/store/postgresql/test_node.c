@@ -1,4 +1,4 @@
-/* test_node.c - nodes that share a database: claims, beats, shards, orders. */
+/* test_node.c - nodes that share a database: claims, beats, shards. */
 #include "node_fixture.h"
 
 #include <sys/stat.h>
@@ -281,64 +281,6 @@ static void shards_are_balanced_and_taken_over(void **state)
 	assert_string_equal(sql(f, "SELECT count(*) FROM shard WHERE node=3"), "0");
 }
 
-/* ---- orders ---- */
-
-static void a_node_is_drained_and_removed(void **state)
-{
-	struct fixture *f = *state;
-	struct member *a = joined(f, 0), *b = joined(f, 1);
-	struct verdict v;
-
-	ROUNDS(2, a, b);
-	take(f, b, 1);
-	v = node_order(&a->node, &a->db, &f->arena, NODE_REMOVE, 2);
-	assert_int_equal(v.class, PERM);
-	assert_true(str_search(v.text, S("node 2 is up")) < v.text.n);
-	assert_int_equal(node_order(&a->node, &a->db, &f->arena, NODE_DRAIN, 9).class, PERM);
-	assert_int_equal(node_order(&b->node, &b->db, &f->arena, NODE_DRAIN, 0).class, OK);
-	ROUNDS(2, a, b);
-	assert_int_equal(node_state(&b->node), STORE_NODE_DRAINING);
-	assert_false(node_may_take(&b->node));
-	assert_true(is_fenced(b));
-	assert_int_equal(shards_n(b), 0);
-	ROUNDS(2, a, b);
-	assert_int_equal(shards_n(a), 64);
-	assert_int_equal(node_state(&b->node), STORE_NODE_DRAINING); /* a delivery is in flight */
-	(void)sql(f, "DELETE FROM taken");
-	ROUNDS(2, a, b);
-	assert_int_equal(node_state(&b->node), STORE_NODE_DRAINED);
-	assert_int_equal(claim(f, b).class, TEMP);
-	assert_int_equal(node_order(&a->node, &a->db, &f->arena, NODE_RESUME, 2).class, OK);
-	ROUNDS(3, a, b);
-	assert_int_equal(node_state(&b->node), STORE_NODE_UP);
-	assert_int_equal(shards_n(b), 32);
-	assert_int_equal(node_order(&a->node, &a->db, &f->arena, NODE_DRAIN, 2).class, OK);
-	ROUNDS(3, a, b);
-	assert_int_equal(node_order(&a->node, &a->db, &f->arena, NODE_REMOVE, 2).class, OK);
-	ROUNDS(1, b);
-	assert_true(node_is_lost(&b->node));
-	v = claim(f, b);
-	assert_int_equal(v.class, TEMP); /* not as a new node, as long as nobody restarts it */
-	assert_true(str_search(v.text, S("removed")) < v.text.n);
-	end_member(f, 1);
-	b = joined(f, 1);
-	assert_int_equal(node_number(&b->node), 2);
-	assert_int_equal(node_epoch(&b->node), 3);
-}
-
-static void a_drained_node_that_ends_is_not_dead(void **state)
-{
-	struct fixture *f = *state;
-	struct member *a = joined(f, 0), *b = joined(f, 1);
-
-	assert_int_equal(node_order(&b->node, &b->db, &f->arena, NODE_DRAIN, 0).class, OK);
-	ROUNDS(3, a, b);
-	assert_int_equal(node_state(&b->node), STORE_NODE_DRAINED);
-	ROUNDS(TIMEOUT / TICK + 2, a);
-	assert_int_equal(told("node.dead"), 0);
-	assert_int_equal(node_order(&a->node, &a->db, &f->arena, NODE_REMOVE, 2).class, OK);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,8 +297,6 @@ int main(void)
 		TEST(a_wrong_clock_of_the_database_is_only_told),
 		TEST(a_restart_beside_a_wrong_clock_has_its_mail_at_once),
 		TEST(shards_are_balanced_and_taken_over),
-		TEST(a_node_is_drained_and_removed),
-		TEST(a_drained_node_that_ends_is_not_dead),
 	};
 
 	return RUN_TESTS(tests);
