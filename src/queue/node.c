@@ -88,7 +88,7 @@ static void look(struct queue *q)
 	look_at_beats(n, before.horizon_ms, clock_mono_ms());
 	state = state_for_clients(n);
 	q->intake.node_state = state;
-	q->intake.node_fault = q->accounting.away_fault = str_of(n->now.fault);
+	q->intake.node_fault = q->accounting.away_fault = nodes_fault(n);
 	q->accounting.node = n->now.number;
 	q->accounting.away_since = nodes_away_since(n);
 	dispatch_pause(&q->dispatch, n->now.state != STORE_NODE_UP);

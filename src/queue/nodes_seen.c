@@ -96,6 +96,15 @@ uint64_t nodes_away_since(const struct nodes *n)
 	return n->away_at != 0 ? clock_now_ms() - (clock_mono_ms() - n->away_at) : 0;
 }
 
+struct str nodes_fault(const struct nodes *n)
+{
+	if (n->now.state == STORE_NODE_AWAY)
+		return str_of(n->now.fault);
+	return n->silent ? S("the database cannot be reached, or ends no commit, as when no standby follows: "
+			     "`posthouse store check` says which")
+			 : S("");
+}
+
 struct verdict nodes_can_ask(struct queue *q, struct arena *a)
 {
 	struct nodes *n = &q->nodes;
@@ -108,7 +117,8 @@ struct verdict nodes_can_ask(struct queue *q, struct arena *a)
 		return ok();
 	if (n->away_at == 0)
 		n->away_at = clock_mono_ms();
-	return format_away(a, now.number, nodes_away_since(n), arena_str(a, str_of(now.fault)));
+	return format_away(a, now.number, nodes_away_since(n),
+			   now.state == STORE_NODE_AWAY ? arena_str(a, str_of(now.fault)) : nodes_fault(n));
 }
 
 /* "3 (mx3), 4 (mx4)" */
@@ -197,5 +207,5 @@ void nodes_stats(struct queue *q)
 	role_stat(q->role, METRIC_QUEUE_DATABASE_DEAD_ROWS, n->now.dead_rows);
 	store_stats(q->store, &stats);
 	role_stat(q->role, METRIC_QUEUE_CHARGES_REFUSED, stats.over);
-	role_stat_of(q->role, METRIC_QUEUE_DATABASE_AWAY, S(""), nodes_away_since(n), str_of(n->now.fault));
+	role_stat_of(q->role, METRIC_QUEUE_DATABASE_AWAY, S(""), nodes_away_since(n), nodes_fault(n));
 }

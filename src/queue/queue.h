@@ -57,6 +57,9 @@ void nodes_stats(struct queue *q);
 /* When the outage of the database began, by the clock of this machine; 0: there is none. */
 uint64_t nodes_away_since(const struct nodes *n);
 
+/* Why it is so, where more is known than that the database cannot be reached; "" else. A view that lives until the next look. */
+struct str nodes_fault(const struct nodes *n);
+
 /* Can the store be asked for what only the database knows? If not, why: an administrator does not wait for the end of an
  * outage. The text is in `a`. */
 struct verdict nodes_can_ask(struct queue *q, struct arena *a);

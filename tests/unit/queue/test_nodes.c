@@ -382,6 +382,8 @@ static void test_silent(void **state)
 	UNTIL(h, h->node_is.state == NODE_AWAY);
 	list(h);
 	assert_int_equal(h->answer.code, 451);
+	assert_true(str_search(h->answer.text, S("no standby follows")) < h->answer.text.n);
+	assert_true(stats_say(h, "takes_mail=0 the database cannot be reached, or ends no commit"));
 	become(STORE_NODE_UP); /* by a beat */
 	UNTIL(h, h->node_is.state == NODE_UP);
 	list(h);
