@@ -27,4 +27,8 @@ uint64_t clock_mono_ms(void);
 /* The same, but it also counts the time in which the machine was suspended; all processes of the machine have the same. */
 uint64_t clock_boot_ms(void);
 
+/* How long `ms` takes. Tests have shorter days and minutes: in a test build the variable of the environment says how many ms
+ * `unit_ms` takes. Otherwise it is `ms`. */
+uint64_t clock_scaled(uint64_t ms, const char *variable, uint64_t unit_ms);
+
 #endif

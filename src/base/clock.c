@@ -4,6 +4,8 @@
 #include <time.h>
 
 #ifdef POSTHOUSE_CRASH_POINTS
+#include "posthouse/str.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -37,10 +39,23 @@ static int64_t error_ms(void)
 	}
 	return error ? *error : 0;
 }
+
+uint64_t clock_scaled(uint64_t ms, const char *variable, uint64_t unit_ms)
+{
+	const char *word = getenv(variable);
+	uint64_t shorter_ms;
+
+	return word && str_to_u64(str_of(word), &shorter_ms) && shorter_ms > 0 ? ms * shorter_ms / unit_ms + 1 : ms;
+}
 #else
 static int64_t error_ms(void)
 {
 	return 0;
+}
+
+uint64_t clock_scaled(uint64_t ms, const char *variable, uint64_t unit_ms)
+{
+	return ms;
 }
 #endif
 

@@ -34,17 +34,9 @@ static struct str checks[] = { { "cert.expiry", 11 }, { "dkim.published", 14 }, 
 			       { "ptr.exists", 10 },  { "ptr.confirmed", 13 },  { "dnsbl.*", 7 },
 			       { "port25.open", 11 }, { "domain.servers", 14 }, { "dmarc.policy", 12 } };
 
-/* Tests have shorter days. */
 static uint64_t scaled(uint64_t ms)
 {
-#ifdef POSTHOUSE_CRASH_POINTS
-	const char *day = getenv("POSTHOUSE_DOCTOR_DAY_MS");
-	uint64_t day_ms;
-
-	if (day && str_to_u64(str_of(day), &day_ms) && day_ms > 0)
-		return ms * day_ms / DAY_MS + 1;
-#endif
-	return ms;
+	return clock_scaled(ms, "POSTHOUSE_DOCTOR_DAY_MS", DAY_MS);
 }
 
 static void on_timer(uv_timer_t *timer);

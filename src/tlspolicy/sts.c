@@ -28,17 +28,9 @@ struct ask {
 	uint64_t call;
 };
 
-/* Tests have shorter minutes. */
 static uint64_t scaled(uint64_t ms)
 {
-#ifdef POSTHOUSE_CRASH_POINTS
-	const char *minute = getenv("POSTHOUSE_STS_MINUTE_MS");
-	uint64_t minute_ms;
-
-	if (minute && str_to_u64(str_of(minute), &minute_ms) && minute_ms > 0)
-		return ms * minute_ms / MINUTE_MS + 1;
-#endif
-	return ms;
+	return clock_scaled(ms, "POSTHOUSE_STS_MINUTE_MS", MINUTE_MS);
 }
 
 static uint64_t now_of(struct sts *s)
