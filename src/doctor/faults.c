@@ -16,14 +16,16 @@ void faults_read(struct faults *f, const char *path)
 }
 
 /* By rename: a fault that was told must not be told again. */
-void faults_write(const struct faults *f, const char *path)
+int faults_write(const struct faults *f, const char *path)
 {
 	struct arena a = { 0 };
 	const char *new = arena_cstr(&a, arena_printf(&a, "%s.new", path));
 	int fd = file_put_begin(AT_FDCWD, new, 0600);
+	bool written = fd >= 0 && json_dumpfd(f->known, fd, JSON_COMPACT | JSON_ENSURE_ASCII) == 0;
+	int error = file_put_end(AT_FDCWD, new, path, fd, written);
 
-	(void)file_put_end(AT_FDCWD, new, path, fd, fd >= 0 && json_dumpfd(f->known, fd, JSON_COMPACT | JSON_ENSURE_ASCII) == 0);
 	arena_fini(&a);
+	return error;
 }
 
 void faults_free(struct faults *f)

@@ -12,7 +12,7 @@ struct faults {
 };
 
 void faults_read(struct faults *f, const char *path);
-void faults_write(const struct faults *f, const char *path);
+int faults_write(const struct faults *f, const char *path); /* 0, or an errno */
 void faults_free(struct faults *f);
 
 struct faults_news {

@@ -8,7 +8,7 @@
 #include "posthouse/role.h"
 #include "posthouse/units.h"
 
-#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define FIRST_MS (5 * MINUTE_MS)  /* after the start */
@@ -48,9 +48,13 @@ static void look_in(struct daily *d, uint64_t ms)
 
 static void keep(struct daily *d)
 {
+	int error;
+
 	faults_told(&d->faults, d->news.known);
 	d->news.known = NULL;
-	faults_write(&d->faults, d->path);
+	error = faults_write(&d->faults, d->path);
+	if (error)
+		log_error(NULL, "doctor.unsaved", kv("path", d->path), kv("reason", strerror(error)));
 }
 
 /* What was not told is found again by the next look. */

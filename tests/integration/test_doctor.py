@@ -273,7 +273,9 @@ def test_postmaster_is_told_once_a_fault_and_once_when_it_is_mended():
     words = first.message.get_content()
     assert first.message["Subject"] == "Doctor has found 1 fault", words
     assert f"ptr.exists: {V6} has no reverse name" in words and f"{V6} -> {HOST}" in words, words
-    bed.relay.kill_role("doctor")  # what was told is kept
+    faults = bed.relay.dir / "state/doctor/doctor.faults"
+    wait_for(lambda: faults.exists() and '"told":true' in faults.read_text(), "what was told is kept")
+    bed.relay.kill_role("doctor")
     bed.set(reverse(V6), "PTR", HOST + ".")
     bed.again()
     mended = home.wait(2)[1]
@@ -288,3 +290,5 @@ def test_postmaster_is_told_once_a_fault_and_once_when_it_is_mended():
     assert f"dkim.match: {bed.relay.selector} " in words and "posthouse doctor" in words, words
     [role] = [role for role in json.loads(bed.relay.command("status", "--json").stdout)["roles"] if role["role"] == "doctor"]
     assert role["answers"] and role["figures"]["looks"] > 0 and role["figures"]["faults"] == 1, role
+    faults.with_suffix(".faults.new").mkdir()
+    bed.relay.wait_log(f"event=doctor.unsaved path={faults} reason=")

@@ -3,6 +3,7 @@
 
 #include "faults.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -76,7 +77,8 @@ static void test_file(void **state)
 	faults_read(&f, path);
 	look(&f, &a, bad, 1000);
 	look(&f, &a, bad, 1000 + APART);
-	faults_write(&f, path);
+	assert_int_equal(faults_write(&f, path), 0);
+	assert_int_equal(faults_write(&f, fixture_path("nowhere/doctor.faults")), ENOENT);
 	faults_free(&f);
 	faults_read(&again, path);
 	assert_int_equal(look(&again, &a, bad, 1000 + 2 * APART).subject.n, 0);
