@@ -89,23 +89,48 @@ void policies_mend(struct store *s, uint64_t now)
 	(void)store_run(s, q);
 }
 
+/* Give back to the disk what was removed. */
+static void shrink(struct store *s)
+{
+	(void)store_run(s, store_query(s, Q_policy_shrink));
+}
+
 void policies_prune(struct store *s, uint64_t now)
 {
 	sqlite3_stmt *q = store_query(s, Q_policy_prune);
 
 	store_bind_number(q, 1, now);
 	if (store_run(s, q) && sqlite3_changes(s->handle) > 0)
-		(void)store_run(s, store_query(s, Q_policy_shrink));
+		shrink(s);
 }
 
-uint64_t policies_count(struct store *s)
+struct policies_size policies_measure(struct store *s)
 {
-	sqlite3_stmt *q = store_query(s, Q_policy_count);
-	uint64_t n = 0;
+	sqlite3_stmt *q = store_query(s, Q_policy_measure);
+	struct policies_size size = { 0 };
 
 	if (store_row(s, q)) {
-		n = store_number(q, 0);
+		size = (struct policies_size){ .n = store_number(q, 0), .bytes = store_number(q, 1) };
 		store_end(q);
 	}
-	return n;
+	return size;
+}
+
+/* A few; false: there are none, or the file does not take it. */
+static bool drop_some(struct store *s, struct policies_size *size)
+{
+	sqlite3_stmt *q = store_query(s, Q_policy_drop);
+	uint64_t before = size->n;
+
+	while (store_row(s, q)) {
+		size->n--;
+		size->bytes -= store_number(q, 0);
+	}
+	return size->n < before;
+}
+
+void policies_drop(struct store *s, uint64_t most, struct policies_size *size)
+{
+	while (size->bytes > most && drop_some(s, size))
+		shrink(s);
 }

@@ -31,6 +31,14 @@ void policies_mend(struct store *s, uint64_t now);
 
 /* Removes expired ones, at most a thousand at once. */
 void policies_prune(struct store *s, uint64_t now);
-uint64_t policies_count(struct store *s);
+
+/* What is kept, and how much of the disk that takes at most. */
+struct policies_size {
+	uint64_t n, bytes;
+};
+struct policies_size policies_measure(struct store *s);
+
+/* Removes those that were not used for longest, until the others take no more than `most` bytes. *size is what is kept. */
+void policies_drop(struct store *s, uint64_t most, struct policies_size *size);
 
 #endif

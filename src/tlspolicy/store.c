@@ -28,6 +28,7 @@ static const char schema[] =
 	") WITHOUT ROWID;"
 	"CREATE INDEX IF NOT EXISTS policies_refresh ON policies (refresh_at);"
 	"CREATE INDEX IF NOT EXISTS policies_valid ON policies (valid_until);"
+	"CREATE INDEX IF NOT EXISTS policies_used ON policies (used_at);"
 	/* Reports about TLS. A day is its beginning. */
 	"CREATE TABLE IF NOT EXISTS report_days ("
 	" day INTEGER NOT NULL, domain TEXT NOT NULL,"

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define KEPT_MAX       (128 * MIB)      /* of all policies; beyond, those that were not used for longest are dropped … */
+#define KEPT_LOW       (120 * MIB)      /* … until this is left, so that not each new one is a reason to measure all */
 #define ASKS_MAX       20000            /* of all domains */
 #define AGE_MIN_MS     MINUTE_MS        /* a policy is used for as long, even if it says less */
 #define FAILURE_MS     (5 * MINUTE_MS)  /* RFC 8461 3.3 */
@@ -94,6 +96,22 @@ static uint64_t refresh_after(uint64_t age_ms)
 	return ms / 4 * 3 + random_u64() % (ms / 2 + 1);
 }
 
+/* The disk is not for whoever has mail sent to very many domains. What has expired goes first. */
+static void bound(struct sts *s, uint64_t now)
+{
+	uint64_t before;
+
+	if (s->kept.bytes <= KEPT_MAX)
+		return;
+	if (steady_is_calm(&s->clock, clock_mono_ms()))
+		policies_prune(s->store, now);
+	s->kept = policies_measure(s->store);
+	before = s->kept.n;
+	policies_drop(s->store, KEPT_LOW, &s->kept);
+	if (s->kept.n < before)
+		log_warning(NULL, "sts.dropped", kv("policies", before - s->kept.n));
+}
+
 static void keep(struct sts *s, struct discovery *d)
 {
 	uint64_t now = now_of(s), age_ms = age_ms_of(&d->policy);
@@ -105,10 +123,12 @@ static void keep(struct sts *s, struct discovery *d)
 	row.refresh_at = now + refresh_after(age_ms);
 	if (had && d->refreshing)
 		row.used_at = old.used_at;
-	s->kept_n += !had;
+	s->kept.n += !had;
+	s->kept.bytes += 6 * KIB + d->text.n; /* at most; and less when all is measured again */
 	if (policies_keep(s->store, d->domain, &row) && (!had || !str_eq(old.text, row.text)))
 		log_info(NULL, "sts.kept", kv("domain", d->domain), kv("mode", sts_mode_word(d->policy.mode)), kv("id", d->id),
 			 kv("max_age_s", d->policy.max_age_s));
+	bound(s, now);
 	arena_fini(&a);
 }
 
@@ -286,8 +306,9 @@ static void on_tick(uv_timer_t *timer)
 
 	tidy(s, now);
 	refresh(s);
-	if (s->kept_n < FEW || s->ticks++ % COUNT_TICKS == 0)
-		s->kept_n = policies_count(s->store);
+	if (s->kept.n < FEW || s->ticks++ % COUNT_TICKS == 0)
+		s->kept = policies_measure(s->store);
+	bound(s, now);
 }
 
 void sts_init(struct sts *s, struct role *r, struct dns *dns, struct store *store)

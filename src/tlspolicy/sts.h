@@ -15,9 +15,10 @@ struct sts {
 	struct failures recent;
 	struct discoveries discoveries;
 	uv_timer_t tick;
-	bool mended;                   /* policies from the future, since the clock is calm */
-	size_t refreshing;             /* under way */
-	uint64_t asked, kept_n, ticks; /* kept_n: about so many policies are kept */
+	bool mended;       /* policies from the future, since the clock is calm */
+	size_t refreshing; /* under way */
+	uint64_t asked, ticks;
+	struct policies_size kept; /* about so many policies, and no more than so much of the disk */
 };
 
 void sts_init(struct sts *s, struct role *r, struct dns *dns, struct store *store);

@@ -94,7 +94,7 @@ static void stats(struct role *r)
 {
 	const struct sts *s = &tlspolicy.sts;
 
-	role_stat(r, METRIC_TLSPOLICY_POLICIES, s->kept_n);
+	role_stat(r, METRIC_TLSPOLICY_POLICIES, s->kept.n);
 	role_stat(r, METRIC_TLSPOLICY_FETCHES, s->discoveries.fetches);
 	role_stat(r, METRIC_TLSPOLICY_FETCH_FAILURES, s->discoveries.failures);
 	role_stat(r, METRIC_TLSPOLICY_WAITING, s->asked);

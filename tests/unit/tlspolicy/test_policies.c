@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NOW UINT64_C(1800000000000)
@@ -67,9 +68,9 @@ static void test_kept_until_it_expires(void **state)
 	assert_true(str_eq(row.id, S("1")) && str_eq(row.text, S("version: STSv1")));
 	assert_false(find("a.example", NOW + DAY_MS, &row));
 	assert_false(find("b.example", NOW, &row));
-	assert_int_equal(policies_count(&store), 1);
+	assert_int_equal(policies_measure(&store).n, 1);
 	keep("a.example", NOW + DAY_MS, DAY_MS, HOUR_MS); /* replaced */
-	assert_int_equal(policies_count(&store), 1);
+	assert_int_equal(policies_measure(&store).n, 1);
 	assert_true(find("a.example", NOW + DAY_MS, &row));
 }
 
@@ -91,10 +92,59 @@ static void test_removed_when_expired(void **state)
 	for (unsigned i = 0; i < 1500; i++)
 		keep(arena_cstr(&arena, arena_printf(&arena, "d%u.example", i)), NOW, i < 1200 ? HOUR_MS : DAY_MS, HOUR_MS);
 	policies_prune(&store, NOW + HOUR_MS);
-	assert_int_equal(policies_count(&store), 500);
+	assert_int_equal(policies_measure(&store).n, 500);
 	policies_prune(&store, NOW + HOUR_MS);
-	assert_int_equal(policies_count(&store), 300);
+	assert_int_equal(policies_measure(&store).n, 300);
 	assert_true(find("d1200.example", NOW + HOUR_MS, &row));
+}
+
+/* Those that were not used for longest go, in whatever order they came, and no more than is needed. */
+static void test_dropped_beyond_a_bound(void **state)
+{
+	struct policies_size size, before;
+	struct policy_row row;
+
+	store_begin(&store);
+	for (unsigned i = 0; i < 1000; i++) {
+		keep(arena_cstr(&arena, arena_printf(&arena, "d%u.example", i)), NOW, DAY_MS, HOUR_MS);
+		policies_note_use(&store, arena_printf(&arena, "d%u.example", i), NOW + (i + 500) % 1000);
+	}
+	assert_true(store_commit(&store));
+	size = before = policies_measure(&store);
+	assert_int_equal(size.n, 1000);
+	policies_drop(&store, size.bytes, &size);
+	assert_int_equal(size.n, 1000);
+	policies_drop(&store, size.bytes / 2, &size);
+	assert_int_equal(size.n, policies_measure(&store).n);
+	assert_int_equal(size.bytes, policies_measure(&store).bytes);
+	assert_true(size.bytes <= before.bytes / 2 && size.n > 350 && size.n <= 500);
+	assert_false(find("d500.example", NOW, &row));
+	assert_false(find("d999.example", NOW, &row));
+	assert_true(find("d499.example", NOW, &row));
+	policies_drop(&store, 0, &size);
+	assert_int_equal(size.n + size.bytes, 0);
+	policies_drop(&store, 0, &size);
+}
+
+/* What is measured is what the file takes, or somewhat more. */
+static void test_the_measure_is_that_of_the_file(void **state)
+{
+	char text[2001] = "";
+	struct policy_row row = { .id = S("1"), .valid_until = NOW, .text = str_make(text, sizeof text - 1) };
+	struct stat st;
+
+	memset(text, 'x', sizeof text - 1);
+	store_begin(&store);
+	for (unsigned i = 0; i < 2000; i++) {
+		row.text.n = i;
+		row.refresh_at = row.used_at = i * 7919 % 2000;
+		assert_true(policies_keep(&store, arena_printf(&arena, "d%u.%u.example", i * 7919 % 2000, i), &row));
+	}
+	assert_true(store_commit(&store));
+	store_close(&store);
+	assert_int_equal(stat(path, &st), 0);
+	store_open(&store, path);
+	assert_in_range(policies_measure(&store).bytes, st.st_size, 2 * st.st_size);
 }
 
 static void test_refresh_is_due(void **state)
@@ -191,7 +241,7 @@ static void test_no_database(void **state)
 	store_open(&store, path);
 	assert_non_null(store.handle);
 	assert_true(is_there(".damaged"));
-	assert_int_equal(policies_count(&store), 0);
+	assert_int_equal(policies_measure(&store).n, 0);
 }
 
 /* Pages are overwritten while the role runs: the statement fails, and the next one has a new file. */
@@ -230,7 +280,7 @@ static void test_no_place_for_the_file(void **state)
 	assert_null(store.handle);
 	assert_false(find("a.example", NOW, &row));
 	assert_false(policies_keep(&store, S("a.example"), &row));
-	assert_int_equal(policies_count(&store), 0);
+	assert_int_equal(policies_measure(&store).n, 0);
 	policies_prune(&store, NOW);
 	store_begin(&store);
 	assert_false(store_commit(&store));
@@ -297,6 +347,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kept_until_it_expires, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_durable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_removed_when_expired, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dropped_beyond_a_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_measure_is_that_of_the_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refresh_is_due, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_use_is_noted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_policy_from_the_future, setup, teardown),

@@ -355,6 +355,31 @@ static void test_reports_outlive_a_wrong_clock(void **state)
 	arena_fini(&a);
 }
 
+/* A login has had mail sent to very many domains of a stranger, with the longest policies. */
+static void test_the_disk_is_not_filled(void **state)
+{
+	struct world *w = *state;
+	sqlite3 *file = end_and_open(w);
+	int n = 0;
+
+	assert_int_equal(sqlite3_exec(file,
+				      "PRAGMA synchronous=OFF; WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n+1 FROM c"
+				      " WHERE n<2200) INSERT INTO policies SELECT 'd'||n, 'x', hex(zeroblob(32000)),"
+				      " 1000*unixepoch(), 1000*unixepoch()+86400000, 1000*unixepoch()+86400000, n FROM c",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(file);
+	world_start(w);
+	assert_found("example.net", 2, 1);
+	file = end_and_open(w);
+	assert_int_equal(sqlite3_exec(file, "SELECT count(*) FROM policies", on_count, &n, NULL), SQLITE_OK);
+	assert_true(n > 1800 && n * 64000 < 128 << 20);
+	assert_int_equal(sqlite3_exec(file, "SELECT count(*) FROM policies WHERE used_at>2199", on_count, &n, NULL), SQLITE_OK);
+	assert_int_equal(n, 2); /* the last one, and the new one */
+	sqlite3_close(file);
+	world_start(w);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +399,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_refresh, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_a_damaged_file, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_a_policy_that_cannot_be_kept, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_the_disk_is_not_filled, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_reports_outlive_a_wrong_clock, world_setup, world_teardown),
 	};
 
