@@ -99,12 +99,12 @@ const char *store_node_state_name(enum store_node_state state)
 
 /* ---- issuing ---- */
 
-/* The bytes of text that the writer has to store for the request. */
+/* The bytes of text that the writer has to store for the request, or has to make durable in a file. */
 static size_t text_bytes(const struct request *r)
 {
-	bool has_text = (r->kind == REQUEST_ACCEPT || r->kind == REQUEST_REPORT) && r->in.accepted;
+	const struct accepted *m = r->kind == REQUEST_ACCEPT || r->kind == REQUEST_REPORT ? r->in.accepted : NULL;
 
-	return has_text ? r->in.accepted->text.n + r->in.accepted->prefix.n : 0;
+	return !m ? 0 : m->place == PLACE_FILE ? m->size : m->text.n + m->prefix.n;
 }
 
 void store_issue(struct store *st, const struct op_kind *kind, const struct request *request, void (*callback)(void), void *ctx)

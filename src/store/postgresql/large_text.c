@@ -8,16 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PIECE (256 * KIB)
-
 /* The pieces are stored in the transaction of the message: there is none without its message, however this process ends. */
 static bool store_pieces(struct engine *e, uint64_t id, int fd, uint64_t size)
 {
-	char *piece = arena_alloc(&e->host->arena, PIECE);
+	char *piece = postgresql_of(e)->piece;
 	uint64_t done = 0;
 
 	for (uint64_t seq = 0; done < size; seq++) {
-		ssize_t n = pread(fd, piece, size - done < PIECE ? size - done : PIECE, (off_t)done);
+		ssize_t n = pread(fd, piece, size - done < TEXT_PIECE ? size - done : TEXT_PIECE, (off_t)done);
 
 		if (n <= 0 || !db_run(&e->db, Q_chunk_add, INT(id), INT(seq + 1), BLOB(str_make(piece, (size_t)n))))
 			return false;
@@ -64,39 +62,46 @@ static bool make_file(int dir_fd, uint64_t id, int *write_out, int *read_out)
 	return *read_out >= 0;
 }
 
-/* Copy the pieces into the file; the number of bytes. */
-static uint64_t fetch_pieces(struct engine *e, uint64_t id, int fd)
+enum fetched { WHOLE, DAMAGED, NO_ROOM };
+
+/* Copy the pieces into the file, one at a time, and never more than the message has. */
+static enum fetched fetch_pieces(struct engine *e, uint64_t id, uint64_t size, int fd)
 {
+	enum fetched fetched = WHOLE;
 	uint64_t bytes = 0;
 
-	for (uint64_t seq = 0;; seq++) {
-		struct db_rows *q = db_query(&e->db, Q_chunk_get, INT(id), INT(seq + 1));
+	for (uint64_t seq = 1; fetched == WHOLE; seq++) {
+		struct db_rows *q = db_query(&e->db, Q_chunk_get, INT(id), INT(seq));
 		struct str piece = db_row(&e->db, q) ? db_str(q, 0) : S("");
-		bool written = piece.n > 0 && file_write(fd, piece);
+		bool end = piece.n == 0;
 
-		bytes += written ? piece.n : 0;
+		if (end ? bytes != size : piece.n > size - bytes)
+			fetched = DAMAGED;
+		else if (!file_write(fd, piece))
+			fetched = NO_ROOM;
+		bytes += piece.n;
 		db_end(q);
-		if (!written)
-			return bytes;
+		if (end)
+			break;
 	}
+	return fetched;
 }
 
 bool large_read(struct engine *e, struct request *r, uint64_t size)
 {
 	int to = -1, from = -1;
-	bool whole = make_file(e->host->spool.dir_fd, r->id, &to, &from) && fetch_pieces(e, r->id, to) == size;
+	bool made = make_file(e->host->spool.dir_fd, r->id, &to, &from);
+	enum fetched fetched = made ? fetch_pieces(e, r->id, size, to) : NO_ROOM;
 
 	if (to >= 0)
-		(void)close(to); /* what could not be written shows in the size */
-	if (whole) {
+		(void)close(to); /* each piece was written, or the copy is not used */
+	if (fetched == WHOLE) {
 		r->out.fd = from;
 		return true;
 	}
 	if (from >= 0)
 		(void)close(from); /* only read from */
-	if (db_error(&e->db) == DB_WELL && db_exists(&e->db, db_query(&e->db, Q_chunk_get, INT(r->id), INT(1)))) {
+	if (fetched == NO_ROOM)
 		r->verdict = temp(451, S("4.3.0"), S("there is no room for a copy of the text"));
-		return true;
-	}
-	return false;
+	return fetched == NO_ROOM;
 }

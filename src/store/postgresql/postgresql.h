@@ -99,6 +99,9 @@ struct janitor {
 void janitor_lanes(struct engine *e);
 bool janitor_days(struct engine *e);
 
+/* Of large texts, which are never in memory as a whole. */
+#define TEXT_PIECE (256 * KIB)
+
 struct postgresql {
 	struct engine e;
 	struct charges charges;
@@ -117,6 +120,7 @@ struct postgresql {
 	bool fenced;                 /* the open transaction has made sure that the node is still a member */
 	uint64_t look_at;            /* monotonic: when the sums of the other nodes and the taken rows are looked at next */
 	char why[300];               /* of a durability that is not enough */
+	char piece[TEXT_PIECE];      /* of the text that is being stored */
 };
 static inline struct postgresql *postgresql_of(const struct engine *e)
 {
