@@ -1,5 +1,5 @@
 /* test_login.c - the login role behind its frame: two ends of channels on one loop, one playing submission, queue and console. */
-#include "unit.h"
+#include "loop.h"
 #include "remove_tree.h"
 
 #include "cyrus.h"
@@ -256,12 +256,7 @@ static void on_reply(void *ctx, struct verdict v, const struct msg_login_reply *
 
 static void run_until(const bool *flag)
 {
-	uint64_t give_up_at = clock_mono_ms() + 20000;
-
-	while (!*flag) {
-		uv_run(login.loop, UV_RUN_ONCE);
-		assert_true(clock_mono_ms() < give_up_at);
-	}
+	RUN_UNTIL(login.loop, *flag);
 }
 
 static struct str half_open = { "n,,n=alice,r=abcdefghijklmnop", 29 }; /* of SCRAM, which then waits for the client */
@@ -306,12 +301,7 @@ static void assert_code(struct reply r, uint16_t code, const char *enhanced)
 
 static void wait_checks(unsigned n)
 {
-	uint64_t give_up_at = clock_mono_ms() + 20000;
-
-	while (checks < n) {
-		uv_run(login.loop, UV_RUN_ONCE);
-		assert_true(clock_mono_ms() < give_up_at);
-	}
+	RUN_UNTIL(login.loop, checks >= n);
 }
 
 /* Say that a session is in by that password; what login has to say of it has come when this returns. */
@@ -326,10 +316,7 @@ static void ask_presence(const char *name, const char *device, uint64_t stamp)
 /* Let what is on its way arrive. */
 static void settle(void)
 {
-	uint64_t until = clock_mono_ms() + 30000;
-
-	while (login.open_exchanges && clock_mono_ms() < until)
-		uv_run(login.loop, UV_RUN_ONCE);
+	RUN_UNTIL(login.loop, login.open_exchanges == 0);
 }
 
 static void test_plain(void **state)
@@ -417,12 +404,7 @@ static uint64_t begin(struct reply *r, uint64_t session, struct str initial)
 
 static void wait_asks(unsigned n)
 {
-	uint64_t give_up_at = clock_mono_ms() + 20000;
-
-	while (asks < n) {
-		uv_run(login.loop, UV_RUN_ONCE);
-		assert_true(clock_mono_ms() < give_up_at);
-	}
+	RUN_UNTIL(login.loop, asks >= n);
 }
 
 static void lose_queue(void)

@@ -252,23 +252,13 @@ void on_hosts(void *ctx, struct verdict v, const struct dns_host *hosts, size_t 
 	}
 }
 
-static void on_patience(uv_timer_t *timer)
-{
-	*(bool *)timer->data = true;
-}
-
 bool run_until(struct fixture *f, unsigned calls, unsigned ms)
 {
-	uv_timer_t timer;
-	bool over = false;
+	struct patience *p = patience_begin(&f->loop, ms);
 
-	uv_timer_init(&f->loop, &timer);
-	timer.data = &over;
-	uv_update_time(&f->loop);
-	uv_timer_start(&timer, on_patience, ms, 1); /* again: one that fires before uv_run() waits would leave it waiting */
-	while (f->calls < calls && !over)
-		uv_run(&f->loop, UV_RUN_ONCE);
-	uv_close((uv_handle_t *)&timer, NULL);
+	while (f->calls < calls && patience_wait(p))
+		;
+	patience_end(p);
 	uv_run(&f->loop, UV_RUN_NOWAIT);
 	return f->calls >= calls;
 }

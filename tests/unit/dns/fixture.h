@@ -2,7 +2,7 @@
 #ifndef POSTHOUSE_TEST_DNS_FIXTURE_H
 #define POSTHOUSE_TEST_DNS_FIXTURE_H
 
-#include "unit.h"
+#include "loop.h"
 
 #include "posthouse/dns_library.h"
 

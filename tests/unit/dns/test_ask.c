@@ -35,8 +35,7 @@ static struct asked ask(struct fixture *f, const char *name, unsigned type)
 	struct asked k = { .f = f };
 
 	dns_ask(f->dns, str_of(name), type, 5000, on_found, &k);
-	while (!k.done)
-		uv_run(&f->loop, UV_RUN_ONCE);
+	RUN_UNTIL(&f->loop, k.done);
 	return k;
 }
 
@@ -120,8 +119,7 @@ static void test_silence(void **state)
 	f->false_server.manner = SILENCE;
 	open_dns(f, f->false_server.port, NULL, true, true);
 	dns_ask(f->dns, S("m1.test"), DNS_A, 300, on_found, &k);
-	while (!k.done)
-		uv_run(&f->loop, UV_RUN_ONCE);
+	RUN_UNTIL(&f->loop, k.done);
 	assert_true(str_eq(k.found.why, S("time is over")));
 }
 

@@ -41,8 +41,7 @@ static void check(struct fixture *f, unsigned port, const char *anchor, uint64_t
 
 	dns_probe_validation(d, limit_ms, on_probed, &h);
 	assert_int_equal(h.calls, 0);
-	while (h.calls == 0)
-		uv_run(&f->loop, UV_RUN_ONCE);
+	RUN_UNTIL(&f->loop, h.calls > 0);
 	dns_library_close(d);
 	uv_run(&f->loop, UV_RUN_NOWAIT);
 	assert_int_equal(h.calls, 1);
@@ -94,8 +93,7 @@ static void test_cancel(void **state)
 	dns_probe_validation(d, 5000, on_probed, &h);
 	dns_probe_cancel(NULL);
 	dns_probe_cancel(dns_probe_validation(d, 5000, on_probed, &h));
-	while (h.calls == 0)
-		uv_run(&f->loop, UV_RUN_ONCE);
+	RUN_UNTIL(&f->loop, h.calls > 0);
 	dns_library_close(d);
 	uv_run(&f->loop, UV_RUN_NOWAIT);
 	assert_int_equal(h.calls, 1);

@@ -1,6 +1,6 @@
 /* test_hanging.c - the login role with a back-end that never answers for some: the others get their answer, those get 454 in time, and
  * when all threads are taken everybody does, at once. The back-end is saslauthd, played here. */
-#include "unit.h"
+#include "loop.h"
 #include "remove_tree.h"
 
 #include "cyrus.h"
@@ -202,12 +202,7 @@ static uint64_t begin(struct reply *r, struct str initial)
 
 static void turn_until(bool (*condition)(void *), void *context)
 {
-	uint64_t give_up_at = clock_mono_ms() + 30000;
-
-	while (!condition(context)) {
-		uv_run(login.loop, UV_RUN_ONCE);
-		assert_true(clock_mono_ms() < give_up_at);
-	}
+	RUN_UNTIL(login.loop, condition(context));
 }
 
 static bool has_code(void *reply)
@@ -220,22 +215,10 @@ static bool all_back(void *context)
 	return login.open_exchanges == 0;
 }
 
-static void on_tick(uv_timer_t *timer)
-{
-}
-
 /* Until all threads have come back, which nobody but the back-end can bring about. */
 static void recover(void)
 {
-	uv_timer_t tick;
-
-	uv_timer_init(login.loop, &tick);
-	uv_timer_start(&tick, on_tick, 5, 5);
-	while (login.open_exchanges) {
-		let_go();
-		uv_run(login.loop, UV_RUN_ONCE);
-	}
-	uv_close((uv_handle_t *)&tick, NULL);
+	RUN_UNTIL(login.loop, (let_go(), login.open_exchanges == 0));
 	uv_run(login.loop, UV_RUN_NOWAIT);
 }
 

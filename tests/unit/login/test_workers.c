@@ -1,5 +1,5 @@
 /* test_workers.c - threads for steps: a bound, turns, those that are called back, those that hang. */
-#include "unit.h"
+#include "loop.h"
 
 #include "posthouse/clock.h"
 #include "workers.h"
@@ -49,23 +49,10 @@ static void begin(struct workers *w, struct step *s, bool hangs)
 	workers_run(w, &s->job);
 }
 
-static void on_tick(uv_timer_t *timer)
-{
-}
-
-/* Until so many are done; the timer keeps the loop turning. */
+/* Until so many are done. */
 static void run_until(unsigned n)
 {
-	uint64_t give_up_at = clock_mono_ms() + 20000;
-	uv_timer_t tick;
-
-	uv_timer_init(loop, &tick);
-	uv_timer_start(&tick, on_tick, 5, 5);
-	while (done < n) {
-		uv_run(loop, UV_RUN_ONCE);
-		assert_true(clock_mono_ms() < give_up_at);
-	}
-	uv_close((uv_handle_t *)&tick, NULL);
+	RUN_UNTIL(loop, done >= n);
 	uv_run(loop, UV_RUN_DEFAULT);
 }
 

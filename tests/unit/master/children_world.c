@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 30000
-
 struct world world;
 
 static void tell(enum what what, const struct child *c, enum role_id peer, unsigned peer_index)
@@ -90,20 +88,9 @@ int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit)
 }
 
 /* ---- running ---- */
-static void on_limit(uv_timer_t *t)
-{
-	fail_msg("master does not get there");
-}
-
 void run_until(bool (*reached)(const struct master *m))
 {
-	uv_timer_t limit;
-
-	uv_timer_init(world.master.loop, &limit);
-	uv_timer_start(&limit, on_limit, PATIENCE_MS, 0);
-	while (!reached(&world.master))
-		uv_run(world.master.loop, UV_RUN_ONCE);
-	uv_close((uv_handle_t *)&limit, NULL);
+	RUN_UNTIL(world.master.loop, reached(&world.master));
 	for (int i = 0; i < 10; i++)
 		uv_run(world.master.loop, UV_RUN_NOWAIT);
 }
@@ -132,8 +119,7 @@ struct child *find(enum role_id role)
 void end_process(struct child *c)
 {
 	assert_int_equal(uv_process_kill(&c->process, SIGKILL), 0);
-	while (c->process_open)
-		uv_run(world.master.loop, UV_RUN_ONCE);
+	RUN_UNTIL(world.master.loop, !c->process_open);
 	for (int i = 0; i < 10; i++)
 		uv_run(world.master.loop, UV_RUN_NOWAIT);
 }

@@ -2,7 +2,7 @@
 #ifndef TEST_CHILDREN_WORLD_H
 #define TEST_CHILDREN_WORLD_H
 
-#include "unit.h"
+#include "loop.h"
 
 #include "master.h"
 

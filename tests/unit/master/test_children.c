@@ -136,11 +136,9 @@ static void test_a_reload_that_went_past_a_role(void **state)
 
 	child_renew(vault, S("a key has moved"));
 	end_process(vault);
-	while (vault->state != CHILD_APPLYING)
-		uv_run(world.master.loop, UV_RUN_ONCE);
+	RUN_UNTIL(world.master.loop, vault->state == CHILD_APPLYING);
 	world.master.generation = ++world.master.offers;
-	while (count(STOP, ROLE_VAULT) < 2)
-		uv_run(world.master.loop, UV_RUN_ONCE);
+	RUN_UNTIL(world.master.loop, count(STOP, ROLE_VAULT) == 2);
 	assert_true(vault->renewed);
 	end_process(vault);
 	run_until(are_ready);

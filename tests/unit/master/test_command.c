@@ -1,5 +1,5 @@
 /* test_command.c - the commands that print tokens: real processes, asked for by a played vault. */
-#include "unit.h"
+#include "loop.h"
 
 #include "command.h"
 #include "posthouse/log.h"
@@ -52,20 +52,9 @@ static void on_output(void *ctx, struct verdict v, const struct msg_command_outp
 	snprintf(w->output, sizeof w->output, "%.*s", m ? (int)m->output.n : 0, m ? m->output.p : "");
 }
 
-static void on_limit(uv_timer_t *t)
-{
-	fail_msg("nothing happens");
-}
-
 static void run_while(bool (*waits)(const struct world *w))
 {
-	uv_timer_t limit;
-
-	uv_timer_init(&world.loop, &limit);
-	uv_timer_start(&limit, on_limit, PATIENCE_MS, 0);
-	while (waits(&world))
-		uv_run(&world.loop, UV_RUN_ONCE);
-	uv_close((uv_handle_t *)&limit, NULL);
+	RUN_UNTIL(&world.loop, !waits(&world));
 	uv_run(&world.loop, UV_RUN_NOWAIT);
 }
 

@@ -177,34 +177,13 @@ void fixture_disconnect(struct fixture *f)
 	f->accepted = 0;
 }
 
-/* A time limit on the heap, so that nobody has to wait until its handle is closed. */
-struct limit {
-	uv_timer_t timer;
-	bool late;
-};
-
-static void on_late(uv_timer_t *t)
-{
-	((struct limit *)t->data)->late = true;
-}
-
-static void on_limit_closed(uv_handle_t *h)
-{
-	free(h->data);
-}
-
 bool run_while(uv_loop_t *loop, bool (*reached)(const void *what, size_t value), const void *what, size_t value, unsigned ms)
 {
-	struct limit *l = NEW(struct limit);
+	struct patience *p = patience_begin(loop, ms);
 
-	uv_timer_init(loop, &l->timer);
-	l->timer.data = l;
-	uv_update_time(loop);
-	/* Again and again: one that fires before uv_run() waits would leave it waiting. */
-	uv_timer_start(&l->timer, on_late, ms, 1);
-	while (!reached(what, value) && !l->late)
-		uv_run(loop, UV_RUN_ONCE);
-	uv_close((uv_handle_t *)&l->timer, on_limit_closed);
+	while (!reached(what, value) && patience_wait(p))
+		;
+	patience_end(p);
 	return reached(what, value);
 }
 

@@ -2,7 +2,7 @@
 #ifndef POSTHOUSE_TEST_NET_FIXTURE_H
 #define POSTHOUSE_TEST_NET_FIXTURE_H
 
-#include "unit.h"
+#include "loop.h"
 
 #include "posthouse/arena.h"
 #include "posthouse/net.h"

@@ -1,6 +1,6 @@
 /* test_frame.c - what all roles have in common, with master and a console played here and a small role in a process of its own: this
  * program again, which is that role when it gets a role's arguments. */
-#include "unit.h"
+#include "loop.h"
 
 #include "posthouse/role.h"
 
@@ -155,31 +155,9 @@ static struct channel *play(struct world *w, enum role_id self, int fd)
 	return channel_new(w->loop, fd, &config);
 }
 
-static void on_limit(uv_timer_t *t)
-{
-	*(bool *)t->data = true;
-}
-
-static void on_timer_closed(uv_handle_t *h)
-{
-	h->data = NULL;
-}
-
-/* Run the loop until the counter has the value; fails after ten seconds. */
 static void run_until(struct world *w, const unsigned *counter, unsigned value)
 {
-	bool late = false;
-	uv_timer_t limit;
-
-	uv_timer_init(w->loop, &limit);
-	limit.data = &late;
-	uv_timer_start(&limit, on_limit, 10000, 0);
-	while (*counter < value && !late)
-		uv_run(w->loop, UV_RUN_ONCE);
-	uv_close((uv_handle_t *)&limit, on_timer_closed);
-	while (limit.data)
-		uv_run(w->loop, UV_RUN_ONCE);
-	assert_false(late);
+	RUN_UNTIL(w->loop, *counter >= value);
 }
 
 static void on_configured(void *ctx, struct verdict v, const struct msg_configured *m, int fd)
@@ -494,6 +472,33 @@ static void test_peers_come_and_go(void **state)
 	assert_int_equal(figure(w, "peers_up"), 3);
 }
 
+/* ---- loop.h ---- */
+
+static void on_fired(uv_timer_t *timer)
+{
+	*(bool *)timer->data = true;
+}
+
+/* A timer fires before the loop waits, and nothing else is to come. */
+static void test_run_until_does_not_wait_for_ever(void **state)
+{
+	bool fired = false;
+	uv_loop_t loop;
+	uv_timer_t timer;
+	uv_async_t silent;
+
+	uv_loop_init(&loop);
+	uv_async_init(&loop, &silent, NULL);
+	uv_timer_init(&loop, &timer);
+	timer.data = &fired;
+	uv_timer_start(&timer, on_fired, 0, 0);
+	RUN_UNTIL(&loop, fired);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_close((uv_handle_t *)&silent, NULL);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +512,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_an_orphan_ends, start, end),
 		cmocka_unit_test_setup_teardown(test_messages_at_the_wrong_time, start, end),
 		cmocka_unit_test_setup_teardown(test_peers_come_and_go, start, end),
+		cmocka_unit_test(test_run_until_does_not_wait_for_ever),
 	};
 
 	if (argc > 1)
