@@ -664,6 +664,20 @@ def can_connect(port, host="127.0.0.1"):
         return False
 
 
+def pass_on(a, b, change=lambda some: some):
+    """What comes from one socket goes to the other, until one of them ends; then both have ended."""
+    try:
+        while some := a.recv(65536):
+            b.sendall(change(some))
+    except OSError:
+        pass
+    for end in (a, b):
+        try:
+            end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
 def smtp_sink_binary():
     """Postfix's smtp-sink out of its package, which is unpacked, not installed: a mail server of the machine is none of our business."""
     place = WORK / "postfix"

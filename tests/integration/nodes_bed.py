@@ -106,21 +106,6 @@ class Load:
             print(f"{len(self.accepted)} accepted, the last refusals: {self.refused[-5:]}")
 
 
-def pass_on(a, b, before_each=lambda: None):
-    """What comes from one socket goes to the other, until one of them ends; then both have ended."""
-    try:
-        while some := a.recv(65536):
-            before_each()
-            b.sendall(some)
-    except OSError:
-        pass
-    for end in (a, b):
-        try:
-            end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-
-
 class Cable:
     """Passes bytes between a node and its database; when it is cut nobody hears of that, bytes just do not arrive any more."""
 
@@ -139,7 +124,11 @@ class Cable:
             except OSError:
                 return
             for a, b in [(one, other), (other, one)]:
-                threading.Thread(target=pass_on, args=(a, b, self.whole.wait), daemon=True).start()
+                threading.Thread(target=pass_on, args=(a, b, self.when_whole), daemon=True).start()
+
+    def when_whole(self, some):
+        self.whole.wait()
+        return some
 
     def end(self, keep=False):
         self.whole.set()

@@ -229,17 +229,11 @@ def disguised(port, change):
     """In front of a server: what it says is changed. Gives the port."""
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def copy(source, sink, change):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(change(data))
-            sink.shutdown(socket.SHUT_WR)
-
     def serve():
         while True:
             client, server = listener.accept()[0], socket.create_connection(("127.0.0.1", port))
-            threading.Thread(target=copy, args=(client, server, lambda data: data), daemon=True).start()
-            threading.Thread(target=copy, args=(server, client, change), daemon=True).start()
+            threading.Thread(target=pass_on, args=(client, server), daemon=True).start()
+            threading.Thread(target=pass_on, args=(server, client, change), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
     return listener.getsockname()[1]

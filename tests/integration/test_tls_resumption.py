@@ -88,17 +88,8 @@ class Picky:
         self.plain += 1
         server = socket.create_connection(("127.0.0.1", self.server))
         server.sendall(hello)
-        threading.Thread(target=self.copy, args=(server, client), daemon=True).start()
-        self.copy(client, server)
-
-    @staticmethod
-    def copy(source, to):
-        try:
-            while data := source.recv(65536):
-                to.sendall(data)
-            to.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+        threading.Thread(target=pass_on, args=(server, client), daemon=True).start()
+        pass_on(client, server)
 
 
 def test_a_server_that_breaks_when_a_session_is_offered():
