@@ -407,6 +407,16 @@ log = {{ level = "{s["log"]}"; }};
             client.login(user, password)
         return client
 
+    def wait_takes_mail(self):
+        """Queue has its database: logins are let in when it has read limits too, and the submission roles hear of it a moment later."""
+        def takes_mail():
+            try:
+                return self.connect().answer_to_mail() == 250
+            except smtplib.SMTPAuthenticationError as e:
+                assert e.smtp_code == 454, e
+                return False
+        wait_for(takes_mail, "250 for MAIL")
+
     def submit(self, message=None, to=("bob@example.net",), sender=f"alice@{DOMAIN}", client=None, **kw):
         """Send one message; returns its id."""
         own = client is None
@@ -449,6 +459,11 @@ class Client(smtplib.SMTP):
     def _get_socket(self, host, port, timeout):
         raw = super()._get_socket(host, port, timeout)
         return self._context.wrap_socket(raw, server_hostname=HOST) if self._implicit else raw
+
+    def answer_to_mail(self):
+        code = self.mail(f"alice@{DOMAIN}")[0]
+        self.rset()
+        return code
 
     def submit(self, sender, to, message):
         code, text = self.mail(sender)

@@ -44,7 +44,7 @@ def test_first_fill():
         wait_for(lambda: file_of(relay).exists() and "A copy of the accounts" in file_of(relay).read_text(), "a copy")
     first, second, third = relays
     assert database.sql("SELECT name FROM account") == ALICE
-    assert "event=accounts.filled" in first.log_text() and "event=accounts.set_aside passwords=1" in second.log_text()
+    assert "event=accounts.filled" in first.log_now() and "event=accounts.set_aside passwords=1" in second.log_now()
     assert CAROL in (second.dir / "state/login/accounts.before-cluster").read_text()
     assert not any((relay.dir / "state/login/accounts.before-cluster").exists() for relay in (first, third))
     assert [code(relay, ALICE) for relay in relays] == [235] * 3 and code(second, CAROL) == 535

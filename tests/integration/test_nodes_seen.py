@@ -112,7 +112,7 @@ def test_one_finds_and_all_follow():
     ids = [one.submit(to=[f"bob@d{n}.example.net"]) for n in range(2)]
     for relay in bed.relays:
         wait_for(lambda: "next " in relay.command("status").stdout and "down, " in relay.command("status").stdout, "the next hop is down", every=0.5)
-    finders = [relay for relay in bed.relays if re.search("event=upstream.down .*found_by=\"another node\"", relay.log_text())]
+    finders = [relay for relay in bed.relays if re.search("event=upstream.down .*found_by=\"another node\"", relay.log_now())]
     assert len(finders) == 1, [relay.log_tail() for relay in bed.relays]
     bed.sink.start()
     ids += [two.submit(to=["bob@d5.example.net"])]

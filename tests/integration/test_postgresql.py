@@ -180,12 +180,6 @@ def test_mail_waits_for_the_database():
     assert relay.log_now().count("event=store.back") == 2
 
 
-def answer_to_mail(client):
-    code = client.mail(f"alice@{DOMAIN}")[0]
-    client.rset()
-    return code
-
-
 def test_a_database_that_says_nothing():
     """Its processes are stopped: clients and administrators hear of it long before its connections are given up."""
     database, sink = Database(), Sink()
@@ -193,11 +187,11 @@ def test_a_database_that_says_nothing():
     client = relay.connect()
     server = int((database.directory / "data/postmaster.pid").read_text().split()[0])
     frozen = Frozen([server, *map(int, database.sql("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()").split())])
-    wait_for(lambda: answer_to_mail(client) == 451, "451 for MAIL")
+    wait_for(lambda: client.answer_to_mail() == 451, "451 for MAIL")
     assert "cannot be reached" in relay.command("node", "list", check=False).stderr
     assert "event=store.away" not in relay.log_now()  # no connection was given up so far
     frozen.go_on()
-    wait_for(lambda: answer_to_mail(client) == 250, "250 for MAIL")
+    wait_for(lambda: client.answer_to_mail() == 250, "250 for MAIL")
     relay.submit()
     sink.wait()
     relay.wait_empty()
@@ -219,19 +213,12 @@ def test_a_start_without_the_database():
     assert relay.log_now().count("event=store.away") == 1, relay.log_tail()
     database.start()
     relay.wait_log("event=queue.opened")
-    relay.wait_log("event=accounts.followed")  # logins are let in when the limits are known too
+    relay.wait_log("event=accounts.followed")
+    relay.wait_takes_mail()
     relay.submit()
     sink.wait()
     relay.wait_empty()
     confined(relay)
-
-
-def takes_mail(relay):
-    try:
-        return answer_to_mail(relay.connect()) == 250
-    except smtplib.SMTPAuthenticationError as e:
-        assert e.smtp_code == 454, e
-        return False
 
 
 def test_settings_of_the_role():
@@ -246,7 +233,7 @@ def test_settings_of_the_role():
     wait_for(lambda: "the database cannot be reached" in relay.command("status", check=False).stdout, "the outage", every=0.5)
     database.sql("ALTER ROLE posthouse SET default_transaction_read_only = off")
     relay.wait_log("event=store.back")
-    wait_for(lambda: takes_mail(relay), "250 for MAIL")  # the submission roles hear of the database a moment later
+    relay.wait_takes_mail()
     relay.submit()
     sink.wait(2)
 

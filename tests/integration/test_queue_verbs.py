@@ -114,7 +114,7 @@ def test_what_is_exported_comes_back_elsewhere():
     texts = {r.bytes for r in received}
     for name in (id, large):
         assert (place / f"{name}.eml").read_bytes().split(b"\r\nReceived: ", 1)[1] in [t.split(b"Received: ", 1)[1] for t in texts]
-    assert [m["id"] for m in other.queue()] == [id]  # carol is held
+    wait_for(lambda: [m["id"] for m in other.queue()] == [id], "carol alone, who is held")
     other.submit(simple_message("the one that the limit allows"))
     other.command("queue", "release", "--all")
     sink.wait(4)

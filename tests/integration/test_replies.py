@@ -100,7 +100,8 @@ def test_the_postmaster_hears_once_of_a_refused_login_by_another_upstream():
     relay.retry_until(lambda: len(told()) > before)
     relay.submit(to=[f"bob@{DOMAIN}"])
     assert second.wait(2)[1].recipients == [f"bob@{DOMAIN}"], "a second notification"
-    assert len(relay.queue()) == 3 and not first.messages
+    wait_for(lambda: len(relay.queue()) == 3, "bob's message is over")
+    assert not first.messages
     secret("right")
     relay.command("reload")
     first.wait(3)

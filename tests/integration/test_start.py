@@ -119,6 +119,7 @@ def test_a_start_on_a_full_disk_waits_for_room():
     for pid in relay.pids("queue"):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     relay.wait_log("event=queue.opened")
+    relay.wait_takes_mail()
     relay.submit()
     sink.wait(2)
     assert "event=role.died" not in relay.log_now()
