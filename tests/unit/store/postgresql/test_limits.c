@@ -1,66 +1,11 @@
 /* test_limits.c - limits over several nodes: two stores, each with a thread and a node of its own, on one database. */
-#include "../engine_under_test.h"
-
-#include "../../../support/remove_tree.h"
 #include "cluster.h"
+#include "second_store.h"
 
 #define NOW_US  (NOW * 1000)
 #define HOUR_US 3600000000ull
 #define TENTH   (HOUR_US / 10) /* what one message costs at ten per hour */
 #define BUSY    300            /* accepts of each node */
-
-/* The second node. */
-static struct fixture other;
-
-static int setup(void **state)
-{
-	struct fixture *f;
-	int failed = fixture_setup(state);
-
-	f = *state;
-	other = (struct fixture){ .loop = f->loop, .options = f->options };
-	(void)snprintf(other.dir, sizeof other.dir, "store-test.XXXXXX");
-	assert_non_null(mkdtemp(other.dir));
-	other.options.state_dir = other.dir;
-	return failed;
-}
-
-/* ---- the second store, on the loop of the first ---- */
-
-static void on_opened(void *ctx, struct verdict v)
-{
-	assert_int_equal(v.class, OK);
-	*(bool *)ctx = true;
-}
-
-static struct store *open_second(struct fixture *f)
-{
-	bool open = false;
-	struct store *st = store_open(&f->loop, &other.options, on_opened, &open);
-
-	while (!open)
-		(void)uv_run(&f->loop, UV_RUN_ONCE);
-	other.st = st;
-	return st;
-}
-
-static void close_second(struct fixture *f, struct store *st)
-{
-	struct answer a = { .f = f };
-
-	store_close(st, on_done, &a);
-	answer_wait(f, &a);
-	other.st = NULL;
-}
-
-static int teardown(void **state)
-{
-	if (other.st) /* the test has failed */
-		close_second(*state, other.st);
-	(void)remove_tree(other.dir);
-	arena_fini(&other.arena);
-	return fixture_teardown(state);
-}
 
 /* ---- accepts with charges ---- */
 
@@ -112,14 +57,13 @@ static struct verdict accept_charged(struct fixture *f, struct store *st, struct
 static void two_nodes_share_a_limit(void **state)
 {
 	struct fixture *f = *state;
-	struct store *second = open_second(f);
 	struct charged *all[40];
 	unsigned accepted = 0, over = 0;
 
 	for (size_t i = 0; i < 40; i++)
 		all[i] = charged(f, 100 + i, charge_of("user:alice", TENTH, NOW_US), none);
 	for (size_t i = 0; i < 40; i++) {
-		store_accept(i % 2 ? second : f->st, all[i]->m, on_done, &all[i]->answer);
+		store_accept(i % 2 ? second_store : f->st, all[i]->m, on_done, &all[i]->answer);
 		if (i % 7 == 0)
 			(void)uv_run(&f->loop, UV_RUN_NOWAIT);
 	}
@@ -134,33 +78,30 @@ static void two_nodes_share_a_limit(void **state)
 	assert_int_equal(accepted, 10);
 	assert_int_equal(over, 30);
 	assert_str(buckets(f), "user:alice messages 10/1h 1700003600000000");
-	close_second(f, second);
 }
 
 /* The answer tells what all nodes have charged; nothing of a refused message is stored, nor are its other charges. */
 static void answers_tell_the_state(void **state)
 {
 	struct fixture *f = *state;
-	struct store *second = open_second(f);
 	struct charged *c = charged(f, 100, charge_of("user:alice", 6 * TENTH, NOW_US), charge_of("device:a", TENTH, NOW_US));
 
 	assert_int_equal(accept_charged(f, f->st, c).class, OK);
 	assert_int_equal(c->states[0], NOW_US + 6 * TENTH);
 	assert_int_equal(c->states[1], NOW_US + TENTH);
 	c = charged(f, 101, charge_of("user:alice", TENTH, NOW_US), none);
-	assert_int_equal(accept_charged(f, second, c).class, OK);
+	assert_int_equal(accept_charged(f, second_store, c).class, OK);
 	assert_int_equal(c->states[0], NOW_US + 7 * TENTH);
 	c = charged(f, 102, charge_of("device:a", TENTH, NOW_US), charge_of("user:alice", 4 * TENTH, NOW_US));
-	assert_true(store_is_over(accept_charged(f, second, c)));
+	assert_true(store_is_over(accept_charged(f, second_store, c)));
 	assert_int_equal(c->states[0], NOW_US + TENTH);
 	assert_int_equal(c->states[1], NOW_US + 7 * TENTH);
 	assert_str(buckets(f), "device:a messages 10/1h 1700000360000000; user:alice messages 10/1h 1700002520000000");
 	/* A tenth of an hour later it fits; and again, when its answer was lost, it is not charged twice. */
 	c = charged(f, 102, charge_of("device:a", TENTH, NOW_US + TENTH), charge_of("user:alice", 4 * TENTH, NOW_US + TENTH));
-	assert_int_equal(accept_charged(f, second, c).code, 0);
+	assert_int_equal(accept_charged(f, second_store, c).code, 0);
 	assert_int_equal(accept_charged(f, f->st, c).code, 250);
 	assert_str(buckets(f), "device:a messages 10/1h 1700000720000000; user:alice messages 10/1h 1700003960000000");
-	close_second(f, second);
 }
 
 /* What another node has charged is not known here: of a batch only the messages that do not fit are lost, and the others are not
@@ -168,13 +109,13 @@ static void answers_tell_the_state(void **state)
 static void a_batch_loses_what_is_over(void **state)
 {
 	struct fixture *f = *state;
-	struct store *second = open_second(f);
 	struct charged *all[60];
 	struct store_stats before, after;
 	char keys[60][20];
 	unsigned alice = 0;
 
-	assert_int_equal(accept_charged(f, second, charged(f, 100, charge_of("user:alice", 9 * TENTH, NOW_US), none)).class, OK);
+	assert_int_equal(accept_charged(f, second_store, charged(f, 100, charge_of("user:alice", 9 * TENTH, NOW_US), none)).class,
+			 OK);
 	store_stats(f->st, &before);
 	for (size_t i = 0; i < 60; i++) {
 		(void)snprintf(keys[i], sizeof keys[i], i % 20 == 7 ? "user:alice" : "user:%zu", i);
@@ -195,7 +136,6 @@ static void a_batch_loses_what_is_over(void **state)
 	assert_in_range(after.commits - before.commits, 1, 10); /* the loop hands over some batches, and not sixty */
 	assert_int_equal(after.over - before.over, 2);
 	assert_in_range(after.repeated[REPEAT_CONFLICT] - before.repeated[REPEAT_CONFLICT], 1, 3);
-	close_second(f, second);
 }
 
 /* What need not fit is charged up to the limit; what is given back, and what is only set; a cost of more than the limit. */
@@ -243,7 +183,6 @@ static void clocks_can_differ(void **state)
 static void no_node_waits_for_ever(void **state)
 {
 	struct fixture *f = *state;
-	struct store *second = open_second(f);
 	static const char *const keys[] = { "user:a", "user:b", "user:c" };
 	struct charged *all[2 * BUSY];
 	const char *deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname=current_database()";
@@ -252,7 +191,7 @@ static void no_node_waits_for_ever(void **state)
 		size_t key = i / 2 % 3, next = (key + 1 + i % 2) % 3;
 
 		all[i] = charged(f, 100 + i, charge_of(keys[key], 1000, NOW_US), charge_of(keys[next], 1000, NOW_US));
-		store_accept(i % 2 ? second : f->st, all[i]->m, on_done, &all[i]->answer);
+		store_accept(i % 2 ? second_store : f->st, all[i]->m, on_done, &all[i]->answer);
 		if (i % 5 == 0)
 			(void)uv_run(&f->loop, UV_RUN_NOWAIT);
 	}
@@ -262,7 +201,7 @@ static void no_node_waits_for_ever(void **state)
 	}
 	assert_str(buckets(f), "user:a messages 10/1h 1700000000400000; user:b messages 10/1h 1700000000400000; "
 			       "user:c messages 10/1h 1700000000400000");
-	close_second(f, second); /* what it has counted is told then */
+	second_close(f); /* what it has counted is told then */
 	fixture_close(f);
 	assert_string_equal(cluster_sql(arena_cstr(&f->arena, f->options.database->connection), deadlocks), "0");
 	assert_int_equal(fixture_open(f).class, OK);
@@ -270,7 +209,7 @@ static void no_node_waits_for_ever(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, second_setup, second_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(two_nodes_share_a_limit), CASE(answers_tell_the_state), CASE(charges_of_all_kinds),
 		CASE(clocks_can_differ),       CASE(no_node_waits_for_ever), CASE(a_batch_loses_what_is_over),

@@ -1,65 +1,13 @@
 /* test_slots.c - connections of next hops over several nodes: two stores, each with a thread and a node of its own, on one
  * database. */
-#include "../engine_under_test.h"
-
-#include "../../../support/remove_tree.h"
 #include "cluster.h"
+#include "second_store.h"
 
 #include "posthouse/store_nodes.h"
 
 #include <stdlib.h>
 
 #define GATE S("upstream:isp")
-
-/* The second node. */
-static struct fixture other;
-
-static void on_opened(void *ctx, struct verdict v)
-{
-	assert_int_equal(v.class, OK);
-	*(bool *)ctx = true;
-}
-
-static void open_second(struct fixture *f)
-{
-	bool open = false;
-
-	other.st = store_open(&f->loop, &other.options, on_opened, &open);
-	while (!open)
-		(void)uv_run(&f->loop, UV_RUN_ONCE);
-}
-
-static void close_second(struct fixture *f)
-{
-	struct answer a = { .f = f };
-
-	store_close(other.st, on_done, &a);
-	answer_wait(f, &a);
-	other.st = NULL;
-}
-
-static int setup(void **state)
-{
-	struct fixture *f;
-	int failed = fixture_setup(state);
-
-	f = *state;
-	other = (struct fixture){ .loop = f->loop, .options = f->options };
-	(void)snprintf(other.dir, sizeof other.dir, "store-test.XXXXXX");
-	assert_non_null(mkdtemp(other.dir));
-	other.options.state_dir = other.dir;
-	open_second(f);
-	return failed;
-}
-
-static int teardown(void **state)
-{
-	if (other.st)
-		close_second(*state);
-	(void)remove_tree(other.dir);
-	arena_fini(&other.arena);
-	return fixture_teardown(state);
-}
 
 struct shares {
 	struct answer answer;
@@ -111,16 +59,16 @@ static void test_handed_over(void **state)
 	struct slots_share s = ask(f, f->st, 3, 3, 0);
 
 	assert_true(s.held == 3 && s.keep == 3 && !s.pressed);
-	s = ask(f, other.st, 3, 2, 0);
+	s = ask(f, second_store, 3, 2, 0);
 	assert_true(s.held == 0 && s.keep == 0);
 	assert_string_equal(table(f), "1:3/3 2:0/2");
 	s = ask(f, f->st, 3, 3, 3);
 	assert_true(s.held == 3 && s.keep == 2 && s.pressed);
 	s = ask(f, f->st, 3, 3, 2);
 	assert_true(s.held == 2 && s.keep == 2);
-	s = ask(f, other.st, 3, 2, 0);
+	s = ask(f, second_store, 3, 2, 0);
 	assert_true(s.held == 1 && s.keep == 1);
-	s = ask(f, other.st, 3, 0, 0);
+	s = ask(f, second_store, 3, 0, 0);
 	assert_int_equal(s.held, 0);
 	assert_string_equal(table(f), "1:3/3");
 }
@@ -163,7 +111,7 @@ static void test_at_once(void **state)
 		a.wishes[0] = (struct slots_wish){ .gate = GATE, .limit = 3, .wanted = i % 7, .used = a.got[0].keep };
 		b.wishes[0] = (struct slots_wish){ .gate = GATE, .limit = 3, .wanted = i % 5, .used = b.got[0].keep };
 		ask_begin(f, f->st, &a, 1);
-		ask_begin(f, other.st, &b, 1);
+		ask_begin(f, second_store, &b, 1);
 		answer_wait(f, &a.answer);
 		answer_wait(f, &b.answer);
 		assert_true(a.answer.v.class == OK && b.answer.v.class == OK);
@@ -180,17 +128,17 @@ static void test_end_of_epoch(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(ask(f, other.st, 3, 3, 0).held, 3);
+	assert_int_equal(ask(f, second_store, 3, 3, 0).held, 3);
 	assert_int_equal(ask(f, f->st, 3, 3, 0).held, 0);
 	(void)sql(f, "UPDATE node SET state='draining' WHERE number=2");
 	assert_int_equal(ask(f, f->st, 3, 3, 0).held, 0);
 	(void)sql(f, "UPDATE node SET state='dead',epoch=epoch+1 WHERE number=2");
 	assert_int_equal(ask(f, f->st, 3, 3, 0).held, 3);
-	close_second(f);
-	open_second(f);
-	assert_int_equal(ask(f, other.st, 3, 3, 3).held, 0); /* used is of before */
+	second_close(f);
+	second_open(f);
+	assert_int_equal(ask(f, second_store, 3, 3, 3).held, 0); /* used is of before */
 	assert_string_equal(table(f), "1:3/3 2:0/3");
-	close_second(f);
+	second_close(f);
 	assert_int_equal(ask(f, f->st, 3, 3, 3).keep, 3);
 }
 
@@ -200,22 +148,22 @@ static void test_drained(void **state)
 	struct fixture *f = *state;
 	struct store_node node = { 0 };
 
-	assert_int_equal(ask(f, other.st, 3, 1, 0).held, 1);
+	assert_int_equal(ask(f, second_store, 3, 1, 0).held, 1);
 	(void)sql(f, "UPDATE node SET state='draining' WHERE number=2");
 	for (unsigned i = 0; i < 3; i++) {
 		uv_sleep(1000);
-		store_node(other.st, &node);
+		store_node(second_store, &node);
 		assert_true(node.state == STORE_NODE_DRAINING || (i == 0 && node.state == STORE_NODE_UP));
 	}
-	assert_int_equal(ask(f, other.st, 3, 0, 0).held, 0);
+	assert_int_equal(ask(f, second_store, 3, 0, 0).held, 0);
 	for (unsigned i = 0; i < 100 && node.state != STORE_NODE_DRAINED; i++) {
 		uv_sleep(100);
-		store_node(other.st, &node);
+		store_node(second_store, &node);
 	}
 	assert_int_equal(node.state, STORE_NODE_DRAINED);
 }
 
-#define SLOTS_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define SLOTS_TEST(f) cmocka_unit_test_setup_teardown(f, second_setup, second_teardown)
 
 int main(void)
 {
