@@ -6,6 +6,7 @@ struct division {
 	struct slot_row *rows, *own;
 	size_t n;
 	uint64_t limit, held, wanting; /* connections; nodes that have work */
+	uint64_t level, rest;          /* see divide_fairly() */
 };
 
 static uint64_t smaller(uint64_t a, uint64_t b)
@@ -27,21 +28,38 @@ static void count(struct division *d)
 	}
 }
 
+static uint64_t sum_up_to(const struct division *d, uint64_t level)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		sum += smaller(d->rows[i].wanted, level);
+	return sum;
+}
+
+/* Each node has what it wants up to the level; some of those that want more have one more of the rest. */
+static void divide_fairly(struct division *d)
+{
+	for (d->level = 0; d->level < d->limit && sum_up_to(d, d->level + 1) <= d->limit;)
+		d->level++;
+	d->rest = d->limit - sum_up_to(d, d->level);
+}
+
 static uint64_t fair_part(const struct division *d, const struct slot_row *row)
 {
 	uint64_t before = 0;
 
-	if (row->wanted == 0)
-		return 0;
+	if (row->wanted <= d->level)
+		return row->wanted;
 	for (const struct slot_row *r = d->rows; r < row; r++)
-		before += r->wanted > 0;
-	return d->limit / d->wanting + (before < d->limit % d->wanting);
+		before += r->wanted > d->level;
+	return d->level + (before < d->rest);
 }
 
 /* It has nothing, or less than its part. */
 static bool waits(const struct division *d, const struct slot_row *row)
 {
-	return row->wanted > row->n && (row->n == 0 || row->n < fair_part(d, row));
+	return row->n < fair_part(d, row) || (row->n == 0 && row->wanted > 0);
 }
 
 /* The other node that is next; NULL: none waits. */
@@ -112,6 +130,7 @@ struct slots_share slots_divide(struct slot_row *rows, size_t n, struct slot_row
 
 	own->wanted = wish->limit > 0 ? wish->wanted : 0;
 	count(&d);
+	divide_fairly(&d);
 	waiting = next_waiting(&d);
 	keep = smaller(own->wanted, most(&d, wish, waiting));
 	if (keep > own->n) {

@@ -1,8 +1,9 @@
 /* slot_rule.h - how nodes divide the connections of a next hop: what one node does with the rows of all, without a database.
  *
- * A node takes what is free. When others wait, it keeps its fair part (the limit divided by the nodes that have work, the rest to
- * those with the lowest numbers) and hands the surplus to the one with the least, of these to the one that waits longest. What
- * its relay uses it never gives. Where there is not one for each, a node that has had its turn gives all to one that has none. */
+ * A node takes what is free. When others wait, it keeps its fair part (as much as others have, but what these do not want is
+ * divided too; the rest to those with the lowest numbers) and hands the surplus to the one with the least, of these to the one
+ * that waits longest. What its relay uses it never gives. Where there is not one for each, a node that has had its turn gives all
+ * to one that has none. */
 #ifndef POSTGRESQL_SLOT_RULE_H
 #define POSTGRESQL_SLOT_RULE_H
 

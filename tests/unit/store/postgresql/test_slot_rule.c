@@ -98,6 +98,22 @@ static void the_surplus_goes_to_who_waits(void **state)
 	assert_held(0, 2, 1);
 }
 
+/* Others have what a node does not want of its part. */
+static void who_wants_little_gets_little(void **state)
+{
+	const struct slots_wish all = { .limit = 10, .wanted = 10 };
+
+	(void)settle(0, all);
+	(void)settle(2, (struct slots_wish){ .limit = 10, .wanted = 1 });
+	assert_int_equal(ask(0, all).keep, 9);
+	(void)settle(0, all);
+	assert_held(9, 0, 1);
+	(void)settle(1, all);
+	assert_int_equal(ask(0, all).keep, 5);
+	(void)settle(0, all);
+	assert_held(5, 4, 1);
+}
+
 static void one_connection_goes_round(void **state)
 {
 	unsigned turns[3] = { 0 };
@@ -176,6 +192,8 @@ static void any_order(void **state)
 			uint64_t part = limit / wanting;
 
 			assert_true(rows[i].n >= (want[i] < part ? want[i] : part));
+			for (size_t k = 0; k < NODES; k++) /* or others have as little */
+				assert_true(rows[i].n >= want[i] || rows[k].n <= rows[i].n + 1);
 			assert_false(rows[i].changed);
 		}
 	}
@@ -187,7 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(alone_a_node_has_what_it_wants),     CASE(the_surplus_goes_to_who_waits), CASE(one_connection_goes_round),
 		CASE(a_turn_ends_only_for_others),        CASE(a_lower_limit_is_kept),         CASE(any_order),
-		CASE(nodes_can_have_limits_of_their_own),
+		CASE(nodes_can_have_limits_of_their_own), CASE(who_wants_little_gets_little),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
