@@ -36,7 +36,7 @@ bool allowance_is_over(const struct pool *pool)
 void allowance_connection_gone(struct pool *pool)
 {
 	struct channel *queue = role_peer(pool->relay->role, ROLE_QUEUE, 0);
-	const struct msg_allowed m = { .epoch = pool->allowed_epoch, .route = pool->route, .connections = pool->allowed };
+	const struct msg_allowed m = { .epoch = pool->allowed_epoch, .route = pool->route, .number = pool->allowed_number };
 
 	if (!pool->tell_allowed || pool->connections_n > pool->allowed || !queue)
 		return;
@@ -75,12 +75,12 @@ void allowance_begin(struct relay *relay, const struct msg_allow *m)
 	relay->shares = true;
 	if (!pool) {
 		if (queue)
-			ipc_send_allowed(
-				queue,
-				&(struct msg_allowed){ .epoch = m->epoch, .route = m->route, .connections = m->connections }, -1);
+			ipc_send_allowed(queue,
+					 &(struct msg_allowed){ .epoch = m->epoch, .route = m->route, .number = m->number }, -1);
 		return;
 	}
 	pool->allowed_epoch = m->epoch;
+	pool->allowed_number = m->number;
 	pool->allowed = (size_t)m->connections;
 	pool->tell_allowed = true;
 	close_surplus(pool);

@@ -56,6 +56,7 @@ struct pool {
 	struct list connections, waiting;
 	size_t connections_n, waiting_n;
 	uint64_t allowed_epoch; /* where nodes share the connections: see `allow` in messages.def */
+	uint64_t allowed_number;
 	size_t allowed;
 	bool tell_allowed; /* when there are no more than that */
 	size_t fewer;      /* 0, or the number of connections that the peer seems to allow, until … */

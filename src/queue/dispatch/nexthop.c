@@ -20,6 +20,7 @@ void nexthops_init(struct dispatch *d)
 	list_init(&hop->waiting);
 	list_init(&hop->asked);
 	nexthops_follow_init(d);
+	allowances_init(d);
 }
 
 void nexthop_free(struct nexthop *hop)

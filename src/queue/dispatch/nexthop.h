@@ -36,8 +36,9 @@ struct waiting_lane {
 /* The connections that this node is allowed, of an upstream that nodes share (nexthop_allowance.c). */
 struct allowance {
 	size_t held;      /* by this node, as the store has said last */
-	size_t told;      /* relay is allowed so many … */
-	size_t used;      /* … and can still have so many */
+	size_t told;      /* relay is allowed so many */
+	uint64_t number;  /* of what it is told: grows with each change, so that an answer to what was told before is known */
+	size_t used;      /* relay can still have so many */
 	size_t wanted;    /* connections that there was work for lately; the most since … */
 	uint64_t since;   /* … monotonic, as the others */
 	size_t asked;     /* wanted when the store was asked last */
@@ -108,7 +109,8 @@ struct proven {
 struct allowances {
 	uint64_t membership; /* of this node: what it was allowed in another one is void */
 	uint64_t ask_at;     /* monotonic */
-	bool asking;
+	uv_timer_t timer;    /* the same, when it is sooner than allowances_look() */
+	bool asking, soon;
 };
 
 struct nexthops {
@@ -225,7 +227,9 @@ size_t allowance_of(const struct nexthop *hop);
 /* A delivery waits for a connection: perhaps there are more. */
 void allowance_want(struct nexthop *hop);
 
-/* Several times in a second: each second the store is asked. */
+void allowances_init(struct dispatch *d);
+
+/* Several times in a second: as long as some are held or wanted, the store is asked. */
 void allowances_look(struct dispatch *d);
 
 /* A relay is there, or gone: it has no connections. */

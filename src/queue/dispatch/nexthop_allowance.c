@@ -10,11 +10,13 @@
 
 #include <stdlib.h>
 
-#define ASK_MS  SECOND_MS
-#define SOON_MS 100             /* when another node was just changing something */
+#define ASK_MS  200             /* while some are held: another node can wait for them */
+#define SOON_MS 100             /* while none are, or when another node was just changing something */
 #define IDLE_MS (5 * SECOND_MS) /* so long connections are kept without work, as relay does … */
-#define GIVE_MS (2 * SECOND_MS) /* … and so long while another node waits */
+#define GIVE_MS 500             /* … and so long while another node waits */
 #define TURN_MS (10 * SECOND_MS)
+
+static void on_time(uv_timer_t *t);
 
 static bool is_shared(const struct nexthop *hop)
 {
@@ -43,13 +45,16 @@ static void tell(struct nexthop *hop, size_t n)
 
 	if (!d->relay)
 		return;
+	a->number += n != a->told;
 	a->told = n;
 	if (a->used < n)
 		a->used = n;
-	ipc_send_allow(
-		d->relay,
-		&(struct msg_allow){ .epoch = d->nexthops.allowances.membership, .route = str_of(hop->name), .connections = n },
-		-1);
+	ipc_send_allow(d->relay,
+		       &(struct msg_allow){ .epoch = d->nexthops.allowances.membership,
+					    .route = str_of(hop->name),
+					    .connections = n,
+					    .number = a->number },
+		       -1);
 }
 
 void allowances_begin(struct dispatch *d)
@@ -57,18 +62,6 @@ void allowances_begin(struct dispatch *d)
 	LIST_EACH_OF (struct nexthop, hop, &d->nexthops.upstreams, in_class)
 		hop->allowance.told = hop->allowance.used = 0;
 	d->nexthops.allowances.ask_at = 0;
-}
-
-void dispatch_allowed(struct dispatch *d, struct channel *ch, const struct msg_allowed *m)
-{
-	struct nexthop *hop = HASHTABLE_NAMED(&d->nexthops.table, m->route, struct nexthop, in_table, name);
-
-	if (ch != d->relay || !hop || hop->is_mx || m->epoch != d->nexthops.allowances.membership ||
-	    m->connections != hop->allowance.told)
-		return;
-	hop->allowance.used = hop->allowance.told;
-	if (hop->allowance.held > hop->allowance.used)
-		d->nexthops.allowances.ask_at = 0; /* another node waits for them */
 }
 
 /* ---- what the store is asked ---- */
@@ -83,6 +76,26 @@ struct asking {
 	size_t n;
 };
 
+/* True: it is more than before. */
+static bool take_share(struct nexthop *hop, const struct slots_wish *wish, const struct slots_share *share)
+{
+	struct allowances *all = &hop->dispatch->nexthops.allowances;
+	struct allowance *a = &hop->allowance;
+	bool more = share->keep > a->told;
+
+	if (a->held == 0)
+		a->turn_at = clock_mono_ms();
+	if (share->pressed && !a->pressed)
+		all->ask_at = 0; /* perhaps this node keeps some without work: GIVE_MS */
+	if (share->busy || (wish->wanted > 0 && share->held == 0))
+		all->soon = true;
+	a->held = (size_t)share->held;
+	a->listed = wish->wanted > 0 || share->held > 0 || share->busy;
+	a->pressed = share->pressed;
+	tell(hop, (size_t)share->keep);
+	return more;
+}
+
 static void on_shares(void *ctx, struct verdict v, const struct slots_share *shares, size_t n)
 {
 	struct asking *q = ctx;
@@ -90,24 +103,18 @@ static void on_shares(void *ctx, struct verdict v, const struct slots_share *sha
 	struct allowances *all = &d->nexthops.allowances;
 	bool more = false;
 
-	all->asking = false;
-	for (size_t i = 0; v.class == OK && i < n && q->membership == all->membership; i++) {
-		struct nexthop *hop = q->hops[i];
-
-		if (hop->allowance.held == 0)
-			hop->allowance.turn_at = clock_mono_ms();
-		hop->allowance.held = (size_t)shares[i].held;
-		hop->allowance.listed = q->wishes[i].wanted > 0 || shares[i].held > 0 || shares[i].busy;
-		hop->allowance.pressed = shares[i].pressed;
-		more = more || shares[i].keep > hop->allowance.told;
-		tell(hop, (size_t)shares[i].keep);
-		if (shares[i].busy && all->ask_at > clock_mono_ms() + SOON_MS)
-			all->ask_at = clock_mono_ms() + SOON_MS;
-	}
+	all->asking = all->soon = false;
+	for (size_t i = 0; v.class == OK && i < n && q->membership == all->membership; i++)
+		more = take_share(q->hops[i], &q->wishes[i], &shares[i]) || more;
 	arena_fini(&q->arena);
 	free(q);
-	if (more && dispatch_may_store(d))
+	if (!dispatch_may_store(d))
+		return;
+	if (more)
 		d->ops->wake(d);
+	if (all->soon)
+		uv_timer_start(&all->timer, on_time, SOON_MS, 0);
+	allowances_look(d); /* perhaps there is more to ask by now */
 }
 
 /* The most that there was work for lately. */
@@ -179,12 +186,41 @@ static void ask(struct dispatch *d)
 	store_slots(d->store, q->wishes, q->n, on_shares, q);
 }
 
+/* At once, or behind a question that was asked before. */
+static void ask_now(struct dispatch *d)
+{
+	d->nexthops.allowances.ask_at = 0;
+	allowances_look(d);
+}
+
+static void on_time(uv_timer_t *t)
+{
+	ask_now(t->data);
+}
+
+void allowances_init(struct dispatch *d)
+{
+	timers_add(d->timers, &d->nexthops.allowances.timer, d);
+}
+
 void allowance_want(struct nexthop *hop)
 {
 	size_t work = work_for(hop);
 
 	if (is_shared(hop) && work > hop->allowance.asked && work > hop->allowance.told)
-		ask(hop->dispatch);
+		ask_now(hop->dispatch);
+}
+
+void dispatch_allowed(struct dispatch *d, struct channel *ch, const struct msg_allowed *m)
+{
+	struct nexthop *hop = HASHTABLE_NAMED(&d->nexthops.table, m->route, struct nexthop, in_table, name);
+
+	if (ch != d->relay || !hop || hop->is_mx || m->epoch != d->nexthops.allowances.membership ||
+	    m->number != hop->allowance.number)
+		return;
+	hop->allowance.used = hop->allowance.told;
+	if (hop->allowance.held > hop->allowance.used)
+		ask_now(d); /* another node waits for them */
 }
 
 /* What was held in another epoch is held no more, and relay knows that by the horizon. */

@@ -212,10 +212,11 @@ static void on_horizon(void *ctx, struct channel *ch, const struct msg_horizon *
 static void on_allow(void *ctx, struct channel *ch, const struct msg_allow *m, int fd)
 {
 	struct harness *h = ctx;
-	const struct msg_allowed answer = { .epoch = m->epoch, .route = m->route, .connections = m->connections };
+	const struct msg_allowed answer = { .epoch = m->epoch, .route = m->route, .number = m->number };
 
 	h->allowed = m->connections;
 	h->allowed_epoch = m->epoch;
+	h->allowed_number = m->number;
 	if (!h->keeps_connections)
 		ipc_send_allowed(ch, &answer, -1);
 }

@@ -54,7 +54,8 @@ struct harness {
 	uint64_t over;              /* the last session */
 	struct msg_horizon horizon; /* the last one that relay has heard */
 	uint64_t allowed;           /* the connections that relay has heard of last, … */
-	uint64_t allowed_epoch;     /* … in this epoch; and … */
+	uint64_t allowed_epoch;     /* … in this epoch, … */
+	uint64_t allowed_number;    /* … by this number; and … */
 	bool keeps_connections;     /* … does not say that it has closed others */
 	struct msg_node_is node_is; /* and submission */
 	unsigned node_told_n;

@@ -45,10 +45,19 @@ static void pass(uint64_t ms)
 	fake_mono = uv_hrtime() / 1000000 + ms;
 }
 
+/* Until the node has looked after its state a few times. */
+static void look_some(struct harness *h)
+{
+	unsigned looks = store_node_looks;
+
+	UNTIL(h, store_node_looks >= looks + 4);
+}
+
 /* The upstream of the harness is allowed two. */
 static void test_waits_for_its_share(void **state)
 {
 	struct harness *h = *state;
+	unsigned runs;
 
 	run_quiet(h);
 	assert_int_equal(store_runs(REQUEST_SLOTS), 0); /* there is no mail */
@@ -91,11 +100,43 @@ static void test_waits_for_its_share(void **state)
 	give(0, 0);
 	pass(28000);
 	UNTIL(h, !harness_nexthop(h, "upstream:isp")->allowance.listed);
+	runs = store_runs(REQUEST_SLOTS);
+	pass(60000);
+	look_some(h);
+	assert_int_equal(store_runs(REQUEST_SLOTS), runs);
+}
+
+/* The clock stands still, so nothing is asked because it is time. */
+static void test_asks_at_once(void **state)
+{
+	struct harness *h = *state;
+	unsigned runs;
+
+	pass(0);
+	assert_int_equal(submit_one(h, 1, "b@x.example").class, OK);
+	UNTIL(h, store_runs(REQUEST_SLOTS) >= 4); /* it has none */
+	give(1, 1);
+	UNTIL(h, h->deliveries_n == 1);
+	look_some(h);
+	runs = store_runs(REQUEST_SLOTS);
+	look_some(h);
+	assert_int_equal(store_runs(REQUEST_SLOTS), runs);
+	store_give_slots(true, (struct slots_share){ .held = 1, .keep = 1, .pressed = true });
+	pass(1000);
+	UNTIL(h, store_runs(REQUEST_SLOTS) == runs + 2); /* another node waits: is there less work than there was? */
+	look_some(h);
+	assert_int_equal(store_runs(REQUEST_SLOTS), runs + 2);
+}
+
+static void say_allowed(struct harness *h, uint64_t epoch, struct str route, uint64_t number)
+{
+	ipc_send_allowed(h->relay, &(struct msg_allowed){ .epoch = epoch, .route = route, .number = number }, -1);
 }
 
 static void test_surplus_is_closed_before_it_is_given(void **state)
 {
 	struct harness *h = *state;
+	uint64_t stale;
 	unsigned runs;
 
 	give(2, 2);
@@ -107,17 +148,20 @@ static void test_surplus_is_closed_before_it_is_given(void **state)
 	h->keeps_connections = true;
 	give(2, 1);
 	UNTIL(h, h->allowed == 1);
-	runs = store_runs(REQUEST_SLOTS);
-	UNTIL(h, store_runs(REQUEST_SLOTS) >= runs + 2);
+	stale = h->allowed_number;
+	give(2, 2);
+	UNTIL(h, h->allowed == 2);
+	give(2, 1);
+	UNTIL(h, h->allowed == 1);
 	assert_int_equal(store_slots_wish().used, 2);
 	assert_int_equal(store_slots_wish().wanted, 2);
-	ipc_send_allowed(h->relay, &(struct msg_allowed){ .epoch = 18, .route = S("upstream:isp"), .connections = 2 }, -1);
-	ipc_send_allowed(h->relay, &(struct msg_allowed){ .epoch = 17, .route = S("upstream:isp"), .connections = 1 }, -1);
-	ipc_send_allowed(h->relay, &(struct msg_allowed){ .epoch = 18, .route = S("upstream:no"), .connections = 1 }, -1);
+	say_allowed(h, 18, S("upstream:isp"), stale);
+	say_allowed(h, 17, S("upstream:isp"), h->allowed_number);
+	say_allowed(h, 18, S("upstream:no"), h->allowed_number);
 	runs = store_runs(REQUEST_SLOTS);
 	UNTIL(h, store_runs(REQUEST_SLOTS) >= runs + 2);
 	assert_int_equal(store_slots_wish().used, 2);
-	ipc_send_allowed(h->relay, &(struct msg_allowed){ .epoch = 18, .route = S("upstream:isp"), .connections = 1 }, -1);
+	say_allowed(h, 18, S("upstream:isp"), h->allowed_number);
 	UNTIL(h, store_slots_wish().used == 1);
 
 	/* half as many are sent now */
@@ -125,6 +169,8 @@ static void test_surplus_is_closed_before_it_is_given(void **state)
 		answer(h, &h->deliveries[i], ok_text(250, S(""), S("Ok")));
 		UNTIL(h, h->deliveries[i].settled);
 	}
+	harness_nexthop(h, "upstream:isp")->pace_us = 0; /* however slow the test is */
+	advance(h, 0);
 	run_quiet(h);
 	assert_int_equal(h->deliveries_n, 5);
 }
@@ -184,8 +230,9 @@ static void test_drained_node_wants_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_drained_node_wants_nothing, setup, teardown),
+		ALLOWANCE_TEST(test_drained_node_wants_nothing),
 		ALLOWANCE_TEST(test_waits_for_its_share),
+		ALLOWANCE_TEST(test_asks_at_once),
 		ALLOWANCE_TEST(test_surplus_is_closed_before_it_is_given),
 		ALLOWANCE_TEST(test_begins_again),
 	};
