@@ -235,6 +235,8 @@ void allowances_look(struct dispatch *d);
 /* A relay is there, or gone: it has no connections. */
 void allowances_begin(struct dispatch *d);
 
+void allowance_stats(const struct nexthop *hop);
+
 /* ---- nexthop_concurrency.c: how many deliveries a next hop can have at once ---- */
 
 /* Is this next hop a possible choice of a route now? Not while it is down, probed by another delivery, or at the limit of its

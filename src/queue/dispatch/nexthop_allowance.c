@@ -247,3 +247,15 @@ void allowances_look(struct dispatch *d)
 	if (now.state != STORE_NODE_AWAY && clock_mono_ms() >= all->ask_at)
 		ask(d);
 }
+
+void allowance_stats(const struct nexthop *hop)
+{
+	struct arena a = { 0 };
+
+	if (is_shared(hop)) {
+		role_stat_of(hop->dispatch->role, METRIC_QUEUE_CONNECTIONS_HELD, str_of(hop->name), hop->allowance.held,
+			     arena_printf(&a, "of %zu of all nodes", hop->connections));
+		role_stat_of(hop->dispatch->role, METRIC_QUEUE_CONNECTIONS_LIMIT, str_of(hop->name), hop->connections, S(""));
+	}
+	arena_fini(&a);
+}

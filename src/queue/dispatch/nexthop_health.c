@@ -279,8 +279,10 @@ void nexthops_stats(struct dispatch *d)
 	size_t told = 0;
 
 	LIST_EACH_OF (const struct nexthop, hop, &d->nexthops.upstreams, in_class)
-		if (hop->connections > 0 || hop->status != NEXTHOP_UP)
+		if (hop->connections > 0 || hop->status != NEXTHOP_UP) {
 			stat_of(d, hop);
+			allowance_stats(hop);
+		}
 	role_stat(d->role, METRIC_QUEUE_DESTINATIONS_DOWN, d->nexthops.down_n);
 	LIST_EACH (i, &d->nexthops.down)
 		if (told++ < STATS_MAX)

@@ -34,6 +34,11 @@ static int teardown(void **state)
 	return 0;
 }
 
+static bool stats_say(struct harness *h, const char *words)
+{
+	return str_search(harness_stats(h), str_of(words)) < harness_stats(h).n;
+}
+
 static void give(uint64_t held, uint64_t keep)
 {
 	store_give_slots(true, (struct slots_share){ .held = held, .keep = keep, .pressed = held > keep });
@@ -70,6 +75,8 @@ static void test_waits_for_its_share(void **state)
 	UNTIL(h, h->deliveries_n == 1);
 	assert_int_equal(h->allowed, 1);
 	assert_int_equal(h->allowed_epoch, 18);
+	assert_true(stats_say(h, "connections_held upstream:isp=1 of 2 of all nodes"));
+	assert_true(stats_say(h, "connections_limit upstream:isp=2"));
 	assert_false(store_slots_wish().had_turn);
 	pass(11000);
 	UNTIL(h, store_slots_wish().had_turn);
