@@ -64,10 +64,11 @@ def worker_of(id):
 
 
 class Load:
-    """A client for each node, which sends to one domain after the other until the end; it comes back when it is refused or cut off."""
+    """A client for each node, which sends to one address after the other until the end; it comes back when it is refused or cut off."""
 
-    def __init__(self, relays, pause=0.1):
+    def __init__(self, relays, pause=0.1, to=None):
         self.accepted, self.refused, self.pause, self.over = [], [], pause, threading.Event()
+        self.to = to or [f"bob@d{n}.example.net" for n in range(40)]
         self.threads = [threading.Thread(target=self.run, args=(relay,), daemon=True) for relay in relays]
         end_with_the_test(self)
         for thread in self.threads:
@@ -79,7 +80,7 @@ class Load:
             n += 1
             try:
                 client = client or relay.connect(timeout=60)
-                self.accepted.append(client.submit(f"alice@{DOMAIN}", [f"bob@d{n % 40}.example.net"], simple_message()))
+                self.accepted.append(client.submit(f"alice@{DOMAIN}", [self.to[n % len(self.to)]], simple_message()))
             except smtplib.SMTPResponseException as e:
                 self.refused.append((relay, e.smtp_code, e.smtp_error))
                 if e.smtp_code == 421:
