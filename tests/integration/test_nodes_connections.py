@@ -123,7 +123,7 @@ def test_frozen_with_all_connections():
     """A node is frozen while it has all connections. Others have them when it is dead, and the next hop sees both; when it comes back it
     ends its own, tells what was answered meanwhile, and has its part again."""
     bed, meter = bed_with(3)
-    of, before = domains(bed), len(bed.sink.counts())
+    of = domains(bed)
     bed.sink.gate.clear()
     client = bed.relays[2].connect(timeout=60)
     ids = [client.submit(f"alice@{DOMAIN}", [f"bob@{of[3][n % len(of[3])]}"], simple_message()) for n in range(12)]

@@ -110,7 +110,7 @@ struct allowances {
 	uint64_t membership; /* of this node: what it was allowed in another one is void */
 	uint64_t ask_at;     /* monotonic */
 	uv_timer_t timer;    /* the same, when it is sooner than allowances_look() */
-	bool asking, soon;
+	bool asking, soon;   /* soon: the last answer is to be followed by another one */
 };
 
 struct nexthops {
