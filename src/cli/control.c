@@ -11,7 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ANSWER_MS 130000 /* more than any of these calls has (messages.def) */
+#define ANSWER_MS   130000 /* more than any of these calls has (messages.def) */
+#define GREETING_MS 10000  /* which the relay has nothing to wait for */
 
 static const char other_build[] = "the running relay speaks another version: restart it after the upgrade";
 
@@ -151,7 +152,8 @@ static int connect_to(struct str socket_path, uint64_t limit_ms)
 
 struct control *control_open(struct str socket_path, uint64_t within_ms, const char **why_out)
 {
-	int fd = connect_to(socket_path, within_ms ? within_ms : ANSWER_MS), error;
+	uint64_t within = within_ms ? within_ms : GREETING_MS;
+	int fd = connect_to(socket_path, within), error;
 	struct control *c;
 
 	if (fd < 0) {
@@ -160,8 +162,10 @@ struct control *control_open(struct str socket_path, uint64_t within_ms, const c
 	}
 	c = NEW(struct control);
 	c->fd = fd;
-	c->until_mono = within_ms ? clock_mono_ms() + within_ms : 0;
+	c->until_mono = clock_mono_ms() + within;
 	*why_out = greet(c);
+	if (within_ms == 0)
+		c->until_mono = 0;
 	if (!*why_out)
 		return c;
 	error = errno;

@@ -4,6 +4,7 @@ import stat
 import time
 
 from lib import *
+from nodes_bed import Frozen
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 UNIT = TOP / "packaging/systemd/posthouse.service.in"
@@ -173,6 +174,9 @@ def test_status_fails_when_a_role_hangs_and_the_role_is_replaced():
     relay = Relay(1, build=RELEASE)
     said = well(relay)
     assert said["faults"] == [] and said["oldest_at"] is None, said
+    frozen = Frozen([relay.process.pid, relay.pids("console")[0]])
+    assert "no answer" in relay.command("queue", "list", check=False).stderr  # it was two minutes
+    frozen.go_on()
     # whoever answers for all: master and console
     for pid in (relay.process.pid, relay.pids("console")[0]):
         os.kill(pid, signal.SIGSTOP)
