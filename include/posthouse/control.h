@@ -6,9 +6,9 @@
 
 struct control;
 
-/* Connect and say hello. within_ms: the deadline for the connection and all its calls; 0: the relay has ten seconds for its hello,
- * and each answer can take as long as its call (messages.def). NULL: *why_out has the reason; errno is ENOENT or ECONNREFUSED when no relay runs there, EACCES when this
- * user is not allowed. */
+/* Connect and say hello. within_ms: the deadline for the connection and all its calls; 0: the relay has ten seconds for its
+ * hello, and each answer can take as long as its call (messages.def). NULL: *why_out has the reason; errno is ENOENT or
+ * ECONNREFUSED when no relay runs there, EACCES when this user is not allowed. */
 struct control *control_open(struct str socket_path, uint64_t within_ms, const char **why_out);
 void control_close(struct control *c);
 
